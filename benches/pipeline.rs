@@ -1,0 +1,156 @@
+//! How long one decision takes, without sockets: `cargo bench -p proxy --bench pipeline`.
+
+#![allow(missing_docs, reason = "a bench has no interface")]
+#![allow(clippy::print_stdout, reason = "a bench reports")]
+
+mod tokens;
+
+use std::error::Error;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use criterion::{Bencher, Criterion};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
+use http::request::Parts;
+use http::{Method, Request};
+use mimalloc::MiMalloc;
+use proxy::config::{Config, Rules};
+use proxy::keys::{Keyring, jwks};
+use proxy::pipeline::framing::Bounds;
+use proxy::pipeline::{Decision, Pipeline};
+use tokens::{ISSUER, Issuer, RESOURCE};
+
+/// The allocator of the shipped binary: decisions allocate.
+#[global_allocator]
+static MEMORY: MiMalloc = MiMalloc;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let issuer = Issuer::new()?;
+    let desk = Desk::new(&issuer)?;
+    let mut criterion = Criterion::default().configure_from_args();
+
+    let metadata = request(Method::GET, METADATA, None)?;
+    let without_token = request(Method::POST, ENDPOINT, None)?;
+    let known = desk.calls(&issuer.rsa)?;
+    criterion
+        .bench_function("metadata", |bench| desk.public(bench, &metadata))
+        .bench_function("no token", |bench| desk.public(bench, &without_token))
+        .bench_function("cached token", |bench| desk.cached(bench, &known));
+    for (name, key) in
+        [("new RS256", &issuer.rsa), ("new ES256", &issuer.p256), ("new EdDSA", &issuer.ed25519)]
+    {
+        let new = desk.calls(key)?;
+        criterion
+            .bench_function(name, |bench| bench.iter_custom(|count| desk.uncached(count, &new)));
+    }
+    criterion.final_summary();
+
+    let decision = desk.typical_cached(&known);
+    let verdict = if decision < AIM { "met" } else { "missed" };
+    println!("aim: a decision on a cached token in less than {AIM:?}: {verdict}, {decision:?}");
+    Ok(())
+}
+
+/// What it takes to decide.
+struct Desk {
+    rules: Rules,
+    keyring: Arc<Keyring>,
+    now: SystemTime,
+}
+
+impl Desk {
+    fn new(issuer: &Issuer) -> Result<Self, Box<dyn Error>> {
+        let config = Config::parse(&format!(
+            "tls: off\nresource: {{url: \"{RESOURCE}\", scopes: [\"mcp:read\"]}}\n\
+             issuers: [{{issuer: \"{ISSUER}\"}}]\nupstream: {{address: \"unix:/unused\"}}\n"
+        ))?;
+        let keyring = Arc::new(Keyring::default());
+        keyring.replace(jwks::parse(issuer.jwks().as_bytes())?.keys);
+        let now = UNIX_EPOCH + Duration::from_hours(500_000);
+        Ok(Self { rules: config.rules, keyring, now })
+    }
+
+    fn pipeline(&self) -> Pipeline {
+        let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 4 << 20 };
+        Pipeline::new(&self.rules, bounds, &[Arc::clone(&self.keyring)])
+    }
+
+    fn calls(&self, key: &tokens::Key) -> Result<Vec<Parts>, Box<dyn Error>> {
+        let tokens = key.tokens(TOKENS, self.now)?;
+        let call = |token: &String| request(Method::POST, ENDPOINT, Some(token));
+        Ok(tokens.iter().map(call).collect::<Result<_, _>>()?)
+    }
+
+    fn public(&self, bench: &mut Bencher<'_>, request: &Parts) {
+        let pipeline = self.pipeline();
+        assert!(matches!(pipeline.decide(request, self.now), Decision::Answer(_)));
+        bench.iter(|| pipeline.decide(black_box(request), self.now));
+    }
+
+    fn cached(&self, bench: &mut Bencher<'_>, calls: &[Parts]) {
+        let pipeline = self.pipeline();
+        self.admit(&pipeline, calls);
+        let mut calls = calls.iter().cycle();
+        bench.iter(|| calls.next().map(|call| pipeline.decide(black_box(call), self.now)));
+    }
+
+    /// The cache belongs to the pipeline: to a new one every token is new.
+    fn uncached(&self, count: u64, calls: &[Parts]) -> Duration {
+        let mut left = usize::try_from(count).unwrap_or(usize::MAX);
+        let mut spent = Duration::ZERO;
+        while left > 0 {
+            let pipeline = self.pipeline();
+            let batch = calls.get(..left).unwrap_or(calls);
+            let began = Instant::now();
+            self.admit(&pipeline, batch);
+            spent += began.elapsed();
+            left -= batch.len();
+        }
+        spent
+    }
+
+    fn admit(&self, pipeline: &Pipeline, calls: &[Parts]) {
+        for call in calls {
+            let decision = black_box(pipeline.decide(black_box(call), self.now));
+            assert!(matches!(decision, Decision::Forward(_)), "a valid token was refused");
+        }
+    }
+
+    /// The median pass over the tokens: other work on the machine makes single ones slow.
+    fn typical_cached(&self, calls: &[Parts]) -> Duration {
+        let pipeline = self.pipeline();
+        self.admit(&pipeline, calls);
+        let mut passes: Vec<Duration> = (0..PASSES)
+            .map(|_| {
+                let began = Instant::now();
+                self.admit(&pipeline, calls);
+                began.elapsed() / TOKENS
+            })
+            .collect();
+        passes.sort_unstable();
+        passes.get(passes.len() / 2).copied().unwrap_or_default()
+    }
+}
+
+/// A tool call as clients send it.
+fn request(method: Method, path: &str, token: Option<&str>) -> http::Result<Parts> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, "mcp.example.com")
+        .header(ACCEPT, "application/json, text/event-stream")
+        .header(CONTENT_TYPE, "application/json")
+        .header(CONTENT_LENGTH, "161")
+        .header("mcp-protocol-version", "2025-11-25");
+    if let Some(token) = token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    Ok(request.body(())?.into_parts().0)
+}
+
+const ENDPOINT: &str = "/mcp";
+const METADATA: &str = "/.well-known/oauth-protected-resource/mcp";
+const TOKENS: u32 = 500;
+const PASSES: u32 = 501;
+const AIM: Duration = Duration::from_micros(2);

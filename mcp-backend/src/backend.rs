@@ -1,0 +1,143 @@
+//! The MCP server itself, whatever it is reached through.
+
+use http::request::Parts;
+use rmcp::handler::server::common::FromContextPart;
+use rmcp::handler::server::tool::ToolCallContext;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, Extensions, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+
+use crate::caller::{Caller, Identity};
+use crate::tools::TOOLS;
+
+/// Built for the transport it is reached through, because that decides whom it can believe.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Backend {
+    /// Behind the proxy: a caller is who the proxy says, or nobody.
+    Http,
+    /// A child of its only caller.
+    Stdio,
+}
+
+impl Backend {
+    fn caller(self, extensions: &Extensions) -> Result<Caller, ErrorData> {
+        match self {
+            Self::Stdio => Ok(Caller::Local),
+            Self::Http => extensions
+                .get::<Parts>()
+                .and_then(|parts| parts.extensions.get::<Identity>())
+                .map(|identity| Caller::Verified(identity.clone()))
+                .ok_or_else(|| ErrorData::internal_error("the caller is unknown", None)),
+        }
+    }
+}
+
+/// Lets a tool ask who is calling by naming a [`Caller`] among its arguments.
+impl FromContextPart<ToolCallContext<'_, Backend>> for Caller {
+    fn from_context_part(call: &mut ToolCallContext<'_, Backend>) -> Result<Self, ErrorData> {
+        call.service.caller(&call.request_context.extensions)
+    }
+}
+
+impl ServerHandler for Backend {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new(
+                env!("CARGO_PKG_NAME"),
+                env!("CARGO_PKG_VERSION"),
+            ))
+            .with_instructions("Call whoami to learn who this server believes you are.")
+    }
+
+    // By hand: the generated one tells shared caches that the answer is public.
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        Ok(ListToolsResult::with_all_items(TOOLS.list_all()))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        // No tool runs for nobody, not even one that never asks who is calling.
+        self.caller(&context.extensions)?;
+        TOOLS.call(ToolCallContext::new(self, request, context)).await
+    }
+
+    // rmcp compares a 2026-07-28 request's Mcp-Param-* headers with the schema in here.
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        TOOLS.get(name).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Request};
+    use rmcp::ServiceExt as _;
+    use serde_json::{Value, json};
+    use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+
+    use super::*;
+
+    fn identity() -> Identity {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-postern-subject", "ada".parse().unwrap());
+        headers.insert("x-postern-issuer", "https://id.example".parse().unwrap());
+        Identity::from_headers(&headers).unwrap()
+    }
+
+    fn parts() -> Parts {
+        Request::new(()).into_parts().0
+    }
+
+    #[test]
+    fn over_http_the_caller_is_the_identity_of_this_request() {
+        let mut parts = parts();
+        parts.extensions.insert(identity());
+        let mut extensions = Extensions::new();
+        extensions.insert(parts);
+        assert_eq!(Backend::Http.caller(&extensions), Ok(Caller::Verified(identity())));
+    }
+
+    #[test]
+    fn over_http_a_request_without_identity_has_no_caller() {
+        let mut extensions = Extensions::new();
+        extensions.insert(parts());
+        assert!(Backend::Http.caller(&extensions).is_err());
+    }
+
+    #[test]
+    fn over_http_a_call_without_a_request_has_no_caller() {
+        assert!(Backend::Http.caller(&Extensions::new()).is_err());
+    }
+
+    #[tokio::test]
+    async fn over_http_no_tool_runs_for_nobody() {
+        let (client, server) = tokio::io::duplex(4096);
+        tokio::spawn(async { Backend::Http.serve(server).await.unwrap().waiting().await });
+        let (reader, mut writer) = tokio::io::split(client);
+        let call = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": { "name": "echo", "arguments": { "message": "hi" }, "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            }},
+        });
+        writer.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+        let answer = BufReader::new(reader).lines().next_line().await.unwrap().unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["error"]["message"], "the caller is unknown", "{answer}");
+    }
+
+    #[test]
+    fn on_stdio_the_caller_is_local() {
+        assert_eq!(Backend::Stdio.caller(&Extensions::new()), Ok(Caller::Local));
+    }
+}

@@ -1,0 +1,113 @@
+//! The command line.
+
+use std::error::Error;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::runtime::Runtime;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::signals::{stop_on_signal, stop_with_stdin};
+use crate::transport::http::serve;
+use crate::transport::listener::{ListenAddress, Listener};
+use crate::transport::stdio::serve_stdio;
+
+/// Serves until told to stop.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    log_to_stderr(&arguments.log);
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A small MCP server that leaves authentication to the proxy in front of it.
+///
+/// It speaks MCP 2025-11-25 and earlier (initialize) and 2026-07-28 (stateless), and offers two
+/// tools: whoami and echo.
+///
+/// Without options it serves the client that started it, on stdin and stdout. With --listen it
+/// serves streamable HTTP at /mcp to the Postern proxy, and believes the X-Postern-* headers in
+/// which the proxy says who is calling. It verifies no tokens: let nobody but the proxy connect.
+#[derive(Debug, Parser)]
+#[command(name = "mcp-backend", version)]
+struct Arguments {
+    /// Serve HTTP on this address instead of stdio
+    ///
+    /// An IP address and a port (port 0 takes a free one), or unix: and a path. Once it listens,
+    /// `listening on ADDRESS` is printed on stdout. A unix socket is the safer choice: only
+    /// processes of the same user can connect.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<ListenAddress>,
+
+    /// Allow --listen with an address that other machines can reach
+    ///
+    /// Whoever can connect can claim to be anyone. Use this only where the network lets nobody
+    /// but the proxy through.
+    #[arg(long, requires = "listen")]
+    listen_beyond_loopback: bool,
+
+    /// End when stdin ends, so that this server does not outlive whoever started it
+    #[arg(long, requires = "listen")]
+    until_stdin_ends: bool,
+
+    /// What to log on stderr: a level, and levels of single modules
+    ///
+    /// Beware of rmcp=debug: it logs the arguments and results of tools.
+    #[arg(long, value_name = "FILTER", default_value = "info,rmcp=warn")]
+    log: Targets,
+}
+
+fn log_to_stderr(filter: &Targets) {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
+    tracing_subscriber::registry().with(lines).with(filter.clone()).init();
+}
+
+fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let runtime = Runtime::new()?;
+    let ended = runtime.block_on(run_until_stopped(arguments));
+    // Not a plain drop: that waits for a read of stdin that may never return.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn run_until_stopped(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+    let stop = stop_on_signal()?;
+    match &arguments.listen {
+        None => {
+            tracing::info!("serving MCP on stdin and stdout, until stdin ends");
+            serve_stdio(stop).await?;
+        }
+        Some(address) => {
+            let listener = if arguments.listen_beyond_loopback {
+                Listener::bind_beyond_loopback(address).await?
+            } else {
+                Listener::bind(address).await?
+            };
+            if arguments.until_stdin_ends {
+                tokio::spawn(stop_with_stdin(stop.clone()));
+            }
+            announce(&listener.address()?);
+            serve(listener, stop).await?;
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// For whoever started us and waits to connect: it may have let the system choose the port.
+fn announce(address: &ListenAddress) {
+    tracing::info!(%address, "listening; identity is taken from the proxy's headers only");
+    if let Err(error) = writeln!(io::stdout(), "listening on {address}") {
+        tracing::warn!(%error, "cannot announce the address on stdout");
+    }
+}

@@ -1,0 +1,27 @@
+//! A small MCP server that leaves authentication to the proxy in front of it.
+//!
+//! # The life of a call
+//!
+//! ```text
+//! stdin, stdout ───────────────────────────────► backend ─► Local ────► tool
+//!                                                   ▲
+//! listener ─► admit ─► Identity ─► /mcp ─► rmcp ────┘────► Verified ──► tool
+//!               └────► 403
+//! ```
+//!
+//! Over HTTP a caller is who the proxy's headers say, read anew from each request and never
+//! from a session. On stdio it is whoever started this process. Nothing turns one into the
+//! other: [`serve`] and [`serve_stdio`] each build a handler that knows only its own kind.
+
+mod backend;
+mod caller;
+mod cli;
+mod signals;
+mod tools;
+mod transport;
+
+pub use cli::main;
+pub use tokio_util::sync::CancellationToken;
+pub use transport::http::serve;
+pub use transport::listener::{CannotListen, ListenAddress, Listener, SocketFile, UnknownAddress};
+pub use transport::stdio::{StdioFailed, serve_stdio};

@@ -1,0 +1,168 @@
+//! Streamable HTTP at `/mcp`, for the proxy in front of us and nobody else.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::serve::ListenerExt as _;
+use axum::{Json, Router};
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use http::{HeaderMap, StatusCode};
+use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use super::listener::Listener;
+use crate::backend::Backend;
+use crate::caller::{Identity, Refusal};
+
+/// Serves until `stop` is cancelled, then lets running calls end, for a few seconds at most.
+pub async fn serve(listener: Listener, stop: CancellationToken) -> io::Result<()> {
+    serve_with(listener, stop, GRACE).await
+}
+
+async fn serve_with(
+    listener: Listener,
+    stop: CancellationToken,
+    grace: Duration,
+) -> io::Result<()> {
+    let cut = CancellationToken::new();
+    let app = app(cut.clone());
+    let stopped = stop.clone().cancelled_owned();
+    let (serving, _unlinked_at_the_end) = match listener {
+        Listener::Tcp(tcp) => {
+            let tcp = tcp.tap_io(send_at_once);
+            (axum::serve(tcp, app).with_graceful_shutdown(stopped).into_future(), None)
+        }
+        Listener::Unix(unix, file) => {
+            (axum::serve(unix, app).with_graceful_shutdown(stopped).into_future(), Some(file))
+        }
+    };
+    tokio::select! {
+        served = serving => served,
+        () = lose_patience(stop, cut, grace) => Ok(()),
+    }
+}
+
+/// Cutting at once would answer running calls with errors, never cutting would wait forever
+/// for a stream that has no end: so both, one after the other.
+async fn lose_patience(stop: CancellationToken, cut: CancellationToken, grace: Duration) {
+    stop.cancelled().await;
+    tokio::time::sleep(grace).await;
+    cut.cancel();
+    tokio::time::sleep(LAST_WORDS).await;
+    tracing::warn!("leaving connections behind that did not end in time");
+}
+
+fn app(cut: CancellationToken) -> Router {
+    // No sessions: nothing to steal, and no identity that outlives its request. The allowed
+    // hosts are rmcp's: the proxy, like any client that means us, names a loopback host.
+    let config = StreamableHttpServerConfig::default()
+        .with_legacy_session_mode(false)
+        .with_json_response(true)
+        .with_max_request_body_bytes(MOST_BODY_BYTES)
+        .with_cancellation_token(cut);
+    let sessions = Arc::new(NeverSessionManager::default());
+    let mcp = StreamableHttpService::new(|| Ok(Backend::Http), sessions, config);
+    Router::new().route_service("/mcp", mcp).layer(from_fn(admit))
+}
+
+/// Every request passes here first, whatever its path.
+async fn admit(mut request: Request, next: Next) -> Response {
+    match Identity::from_headers(request.headers()) {
+        Ok(identity) => {
+            forget_credentials(request.headers_mut());
+            request.extensions_mut().insert(identity);
+            next.run(request).await
+        }
+        Err(refusal) => forbid(refusal),
+    }
+}
+
+/// What a tool cannot see it can neither believe nor leak.
+fn forget_credentials(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
+        headers.remove(name);
+    }
+}
+
+fn forbid(refusal: Refusal) -> Response {
+    tracing::warn!(%refusal, "refused a request without identity: is the proxy in front?");
+    let description = format!(
+        "{refusal}; this server takes the caller's identity only from the proxy in front of it"
+    );
+    let body = json!({ "error": "forbidden", "error_description": description });
+    (StatusCode::FORBIDDEN, Json(body)).into_response()
+}
+
+fn send_at_once(connection: &mut TcpStream) {
+    if let Err(error) = connection.set_nodelay(true) {
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
+    }
+}
+
+const GRACE: Duration = Duration::from_secs(5);
+/// For what was cut to say so to its client.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+const MOST_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::task::JoinHandle;
+
+    use super::super::listener::ListenAddress;
+    use super::*;
+
+    /// Serves one client that has sent this much, and has heard the beginning of an answer.
+    async fn stops(sent: &str, grace: Duration) {
+        let (address, stop, serving) = start(grace).await;
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(sent.as_bytes()).await.unwrap();
+        client.read_u8().await.unwrap();
+        stop.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(30), serving).await;
+        ended.expect("it must not wait for the client").unwrap().unwrap();
+    }
+
+    async fn start(
+        grace: Duration,
+    ) -> (std::net::SocketAddr, CancellationToken, JoinHandle<io::Result<()>>) {
+        let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let ListenAddress::Tcp(address) = listener.address().unwrap() else { panic!() };
+        let stop = CancellationToken::new();
+        (address, stop.clone(), tokio::spawn(serve_with(listener, stop, grace)))
+    }
+
+    #[tokio::test]
+    async fn stops_at_once_although_an_idle_client_stays_connected() {
+        stops("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", Duration::MAX).await;
+    }
+
+    #[tokio::test]
+    async fn stops_after_a_while_although_a_client_never_finishes_its_request() {
+        // "100 Continue" is heard when the handler waits for the body.
+        let unfinished = "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\
+            Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+            X-Postern-Subject: ada\r\nX-Postern-Issuer: https://id.example\r\n\
+            Expect: 100-continue\r\n\r\n";
+        stops(unfinished, Duration::ZERO).await;
+    }
+
+    #[test]
+    fn hides_credentials_from_tools() {
+        let mut headers = HeaderMap::new();
+        for name in ["authorization", "proxy-authorization", "cookie"] {
+            headers.append(name, HeaderValue::from_static("secret"));
+            headers.append(name, HeaderValue::from_static("secret too"));
+        }
+        forget_credentials(&mut headers);
+        assert!(headers.is_empty(), "{headers:?}");
+    }
+}

@@ -1,0 +1,35 @@
+//! stdin and stdout, for a client that starts us as its child.
+
+use rmcp::ServiceExt as _;
+use rmcp::service::{QuitReason, ServerInitializeError};
+use rmcp::transport::io::stdio_pipes;
+use tokio_util::sync::CancellationToken;
+
+use crate::backend::Backend;
+
+/// Serves the one client on stdin and stdout until it hangs up or `stop` is cancelled.
+pub async fn serve_stdio(stop: CancellationToken) -> Result<(), StdioFailed> {
+    match Backend::Stdio.serve_with_ct(stdio_pipes(), stop).await {
+        Ok(running) => match running.waiting().await {
+            Ok(QuitReason::Closed | QuitReason::Cancelled) => Ok(()),
+            _ => Err(StdioFailed::Serving),
+        },
+        // A client may start us only to see whether we are there.
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => {
+            Ok(())
+        }
+        // rmcp's text would carry what the client sent into the log.
+        Err(_) => Err(StdioFailed::Opening),
+    }
+}
+
+/// Why serving on stdio ended other than by the client's or our own wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StdioFailed {
+    /// It began neither with `initialize` nor with a request of 2026-07-28.
+    #[error("the client on stdin did not open the conversation as MCP demands")]
+    Opening,
+    /// The task that serves has died.
+    #[error("serving on stdio ended unexpectedly")]
+    Serving,
+}

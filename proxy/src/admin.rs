@@ -1,0 +1,81 @@
+//! `/metrics`, `/livez` and `/readyz`, on a listener of their own. Read-only.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use http::{Method, Response, StatusCode, header};
+use pingora_core::apps::http_app::ServeHttp;
+use pingora_core::protocols::http::ServerSession;
+use serde_json::json;
+
+use crate::record::Recorder;
+use crate::snapshot::Live;
+
+/// What operators and probes may ask.
+pub(crate) struct Admin {
+    pub(crate) live: Arc<Live>,
+    pub(crate) recorder: Recorder,
+    /// Set once we are told to stop, so that nobody sends us more.
+    pub(crate) stopping: Arc<AtomicBool>,
+}
+
+impl Admin {
+    fn answer(&self, method: &Method, path: &str) -> http::Result<Response<Vec<u8>>> {
+        if method != Method::GET && method != Method::HEAD {
+            return reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET and HEAD\n".to_vec());
+        }
+        match path {
+            "/livez" => reply(StatusCode::OK, TEXT, b"alive\n".to_vec()),
+            "/readyz" => self.ready(),
+            "/metrics" => match self.recorder.exposition() {
+                Ok((format, text)) => reply(StatusCode::OK, &format, text),
+                Err(error) => {
+                    reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string().into())
+                }
+            },
+            _ => reply(StatusCode::NOT_FOUND, TEXT, b"/metrics, /livez, /readyz\n".to_vec()),
+        }
+    }
+
+    fn ready(&self) -> http::Result<Response<Vec<u8>>> {
+        let snapshot = self.live.pin();
+        let stopping = self.stopping.load(Ordering::Relaxed);
+        let ready = !stopping && snapshot.has_all_keys();
+        let issuers: Vec<_> = snapshot
+            .issuers
+            .iter()
+            .map(|holder| {
+                let keys = holder.keyring.current().map_or(0, |keys| keys.size());
+                json!({ "issuer": holder.issuer.issuer.as_str(), "keys": keys })
+            })
+            .collect();
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        let detail = json!({ "ready": ready, "stopping": stopping, "issuers": issuers });
+        reply(status, "application/json", detail.to_string().into())
+    }
+}
+
+#[async_trait]
+impl ServeHttp for Admin {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let request = session.req_header();
+        let answer = self.answer(&request.method, request.uri.path());
+        let mut answer = answer.unwrap_or_else(|_| Response::new(Vec::new()));
+        if request.method == Method::HEAD {
+            answer.body_mut().clear();
+        }
+        answer
+    }
+}
+
+fn reply(status: StatusCode, kind: &str, body: Vec<u8>) -> http::Result<Response<Vec<u8>>> {
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, kind)
+        .header(header::CACHE_CONTROL, "no-store")
+        .header(header::CONTENT_LENGTH, body.len())
+        .body(body)
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";

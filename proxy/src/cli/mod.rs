@@ -1,0 +1,42 @@
+//! The command line: one file per verb.
+
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// An authenticating reverse proxy for MCP servers.
+#[derive(Parser)]
+#[command(name = "postern", version, arg_required_else_help = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Guard an MCP server, as a configuration file says.
+    Run(run::Args),
+    /// Try it on a laptop: a gateway, a backend and an identity provider in one command.
+    #[cfg(feature = "dev")]
+    Dev(crate::dev::Options),
+}
+
+pub(crate) fn main() -> ExitCode {
+    match Cli::parse().verb {
+        Verb::Run(args) => run::run(&args),
+        #[cfg(feature = "dev")]
+        Verb::Dev(options) => crate::dev::run(options),
+    }
+}
+
+/// Says why there is nothing to run: on stderr, for a person.
+#[expect(clippy::print_stderr, reason = "the log is for what happens while the proxy runs")]
+pub(crate) fn refuse(why: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("postern: {why}");
+    ExitCode::from(EX_CONFIG)
+}
+
+/// sysexits.h: something was found in an unconfigured or misconfigured state.
+const EX_CONFIG: u8 = 78;

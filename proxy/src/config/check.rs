@@ -1,0 +1,280 @@
+//! From what was written to what is believed.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::file::{self, Section};
+use super::invalid::{Invalid, Wrong};
+use super::{
+    Boot, Config, Forward, KeySource, Limits, Log, LogFormat, Resource, Rules, Tls, TrustedIssuer,
+    Upstream, units,
+};
+
+mod value;
+
+/// Every check there is; none comes later.
+pub(super) fn check(text: &str) -> Result<Config, Invalid> {
+    match file::read(text, config) {
+        Ok(Some(config)) => Ok(config),
+        // Unreachable by construction: what is missing has been noted.
+        Ok(None) => Err(Invalid::new(Vec::new())),
+        Err(problems) => Err(Invalid::new(problems)),
+    }
+}
+
+fn config(mut root: Section<'_>) -> Option<Config> {
+    let listen = root.optional("listen", value::address).unwrap_or(LISTEN);
+    let tls = tls(&mut root, listen);
+    let admin = admin(&mut root);
+    let limits = limits(&mut root);
+    let log = log(&mut root);
+    let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
+    let protected = protected(&mut root);
+    let issuers = issuers(&mut root, protected.as_ref().map(|(resource, ..)| resource));
+    let upstream = upstream(&mut root);
+    let forward = forward(&mut root);
+    if let Some((resource, ..)) = &protected {
+        agree(&root, listen, admin, tls.as_ref(), resource, upstream.as_ref());
+    }
+    let (resource, name, documentation, scopes) = protected?;
+    Some(Config {
+        boot: Boot {
+            listen,
+            tls: tls?,
+            admin,
+            limits,
+            log,
+            shutdown_timeout: shutdown_timeout.unwrap_or(Duration::from_secs(30)),
+        },
+        rules: Rules {
+            resource,
+            name,
+            documentation,
+            scopes,
+            issuers: issuers?,
+            upstream: upstream?,
+            forward,
+        },
+    })
+}
+
+/// Settings that are good alone and impossible together.
+fn agree(
+    root: &Section<'_>,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    tls: Option<&Tls>,
+    resource: &Resource,
+    upstream: Option<&Upstream>,
+) {
+    if listen == admin && listen.port() != 0 {
+        let reason = "metrics would be served where clients connect";
+        root.wrong("admin", None, Wrong::new(reason, "give admin.listen another port"));
+    }
+    if upstream == Some(&Upstream::Tcp(listen)) {
+        let reason = "requests would come back to the proxy for ever";
+        root.wrong("upstream", None, Wrong::new(reason, "write the backend's own address"));
+    }
+    if matches!(tls, Some(Tls::Here { .. })) && resource.as_str().starts_with("http:") {
+        let reason = "clients would dial it without TLS, and the listener speaks TLS";
+        root.wrong("resource", None, Wrong::new(reason, "write https, or tls: off"));
+    }
+}
+
+fn tls(root: &mut Section<'_>, listen: SocketAddr) -> Option<Tls> {
+    if root.is_text("tls") {
+        let in_front = root.optional("tls", value::no_tls)?;
+        if !in_front && !listen.ip().is_loopback() {
+            let reason = "tokens would cross the network in the clear";
+            let fix = "give a certificate and a key, or write tls: terminated-in-front if a \
+                       load balancer before this listener ends TLS";
+            root.wrong("tls", Some("\"off\"".into()), Wrong::new(reason, fix));
+            return None;
+        }
+        return Some(Tls::Off);
+    }
+    if !root.has("tls") {
+        root.required("tls", value::text, "give tls.certificate and tls.key, or write tls: off")?;
+    }
+    let mut section = root.section("tls")?;
+    let certificate = section.required("certificate", value::path, "name the chain's PEM file");
+    let key = section.required("key", value::path, "name the private key's PEM file");
+    Some(Tls::Here { certificate: certificate?, key: key? })
+}
+
+fn admin(root: &mut Section<'_>) -> SocketAddr {
+    let section = root.section("admin");
+    section.and_then(|mut admin| admin.optional("listen", value::address)).unwrap_or(ADMIN)
+}
+
+fn limits(root: &mut Section<'_>) -> Limits {
+    let mut limits = Limits {
+        connections: 4096,
+        handshake_timeout: Duration::from_secs(10),
+        header_timeout: Duration::from_secs(15),
+        idle_timeout: Duration::from_secs(75),
+        body_timeout: Duration::from_secs(30),
+        write_timeout: Duration::from_secs(30),
+        header_bytes: 32 << 10,
+        headers: 100,
+        body_bytes: 4 << 20,
+    };
+    let Some(mut section) = root.section("limits") else { return limits };
+    let durations = [
+        ("handshake_timeout", &mut limits.handshake_timeout),
+        ("header_timeout", &mut limits.header_timeout),
+        ("idle_timeout", &mut limits.idle_timeout),
+        ("body_timeout", &mut limits.body_timeout),
+        ("write_timeout", &mut limits.write_timeout),
+    ];
+    for (key, slot) in durations {
+        *slot = section.optional(key, units::duration).unwrap_or(*slot);
+    }
+    for (key, slot) in [("connections", &mut limits.connections), ("headers", &mut limits.headers)]
+    {
+        *slot = section.optional(key, units::count).unwrap_or(*slot);
+    }
+    for (key, slot) in
+        [("header_bytes", &mut limits.header_bytes), ("body_bytes", &mut limits.body_bytes)]
+    {
+        *slot = section.optional(key, units::size).unwrap_or(*slot);
+    }
+    limits
+}
+
+fn log(root: &mut Section<'_>) -> Log {
+    let mut log = Log { format: LogFormat::Auto, level: tracing::Level::INFO };
+    if let Some(mut section) = root.section("log") {
+        log.format = section.optional("format", value::log_format).unwrap_or(log.format);
+        log.level = section.optional("level", value::log_level).unwrap_or(log.level);
+    }
+    log
+}
+
+type Protected = (Resource, Option<String>, Option<url::Url>, Vec<super::Scope>);
+
+fn protected(root: &mut Section<'_>) -> Option<Protected> {
+    let fix = "say what is protected: resource.url is the address that clients are given, for \
+               example https://mcp.example.com/mcp";
+    if !root.has("resource") {
+        root.required("resource", value::text, fix)?;
+    }
+    let mut section = root.section("resource")?;
+    let url = section.required("url", value::resource, fix);
+    let name = section.optional("name", value::text);
+    let documentation = section.optional("documentation", value::link);
+    let scopes = section.list("scopes", value::scope).unwrap_or_default();
+    Some((url?, name, documentation, scopes))
+}
+
+fn issuers(root: &mut Section<'_>, resource: Option<&Resource>) -> Option<Vec<TrustedIssuer>> {
+    let fix =
+        "name at least one authorization server: issuers: [{issuer: https://auth.example.com}]";
+    if !root.has("issuers") {
+        root.required("issuers", value::text, fix)?;
+    }
+    let sections = root.sections("issuers")?;
+    if sections.is_empty() {
+        root.wrong("issuers", Some("an empty list".into()), Wrong::new("nobody is trusted", fix));
+    }
+    let mut issuers: Vec<TrustedIssuer> = Vec::new();
+    let mut all_good = true;
+    for mut section in sections {
+        match issuer(&mut section, resource) {
+            Some(new) if issuers.iter().any(|old| old.issuer == new.issuer) => {
+                let wrong = Wrong::new("it is listed twice", "keep one of the two entries");
+                section.wrong("issuer", Some(format!("{:?}", new.issuer.as_str())), wrong);
+            }
+            Some(new) => issuers.push(new),
+            None => all_good = false,
+        }
+    }
+    (all_good && !issuers.is_empty()).then_some(issuers)
+}
+
+fn issuer(section: &mut Section<'_>, resource: Option<&Resource>) -> Option<TrustedIssuer> {
+    let fix = "write the authorization server's issuer, exactly as its metadata spells it";
+    let issuer = section.required("issuer", value::issuer, fix);
+    let keys = keys(section);
+    let audiences = match section.list("audiences", value::text) {
+        Some(audiences) if audiences.is_empty() => {
+            let wrong = Wrong::new("no token could match it", "name an audience, or leave it out");
+            section.wrong("audiences", Some("an empty list".into()), wrong);
+            None
+        }
+        Some(audiences) => Some(audiences),
+        None => resource.map(|resource| vec![resource.as_str().to_owned()]),
+    };
+    let algorithms = section.list("algorithms", value::algorithm);
+    if algorithms.as_ref().is_some_and(Vec::is_empty) {
+        let wrong = Wrong::new("no token could match it", "name one, or leave it out");
+        section.wrong("algorithms", Some("an empty list".into()), wrong);
+    }
+    Some(TrustedIssuer {
+        issuer: issuer?,
+        keys: keys?,
+        audiences: audiences?,
+        algorithms: algorithms.unwrap_or_else(|| value::ALGORITHMS.to_vec()),
+    })
+}
+
+fn keys(section: &mut Section<'_>) -> Option<KeySource> {
+    if !section.has("keys") || section.is_text("keys") {
+        section.optional("keys", value::discover);
+        return Some(KeySource::Discover);
+    }
+    let mut source = section.section("keys")?;
+    let url = source.optional("url", value::link);
+    let file = source.optional("file", value::path);
+    match (url, file) {
+        (Some(url), None) => Some(KeySource::Url(url)),
+        (None, Some(file)) => Some(KeySource::File(file)),
+        (Some(_), Some(_)) | (None, None) => {
+            let fix = "write keys: discover, keys: {url: …} or keys: {file: …}";
+            section.wrong("keys", None, Wrong::new("one source of keys is expected", fix));
+            None
+        }
+    }
+}
+
+fn upstream(root: &mut Section<'_>) -> Option<Upstream> {
+    let fix = "say where the MCP server is: upstream.address is unix:/path or 127.0.0.1:PORT";
+    if !root.has("upstream") {
+        root.required("upstream", value::text, fix)?;
+    }
+    let mut section = root.section("upstream")?;
+    let address = section.required("address", value::upstream, fix);
+    let trusted = section.optional("trust_network", value::yes_or_no).unwrap_or(false);
+    match address? {
+        Upstream::Tcp(to) if !to.ip().is_loopback() && !trusted => {
+            let reason = "the caller's identity would cross a network unprotected, where anybody \
+                          could send the backend an identity of their own";
+            let fix = "use a unix socket or a loopback address; if only this proxy can reach that \
+                       address, say so with upstream.trust_network: true";
+            section.wrong("address", Some(format!("\"{to}\"")), Wrong::new(reason, fix));
+            None
+        }
+        address @ (Upstream::Tcp(_) | Upstream::Unix(_)) => Some(address),
+    }
+}
+
+fn forward(root: &mut Section<'_>) -> Forward {
+    let mut forward = Forward { claims: Vec::new(), authorization: super::Authorization::Strip };
+    let Some(mut section) = root.section("forward") else { return forward };
+    forward.claims = section.table("claims", value::header);
+    for (index, (_, header)) in forward.claims.iter().enumerate() {
+        if forward.claims.iter().take(index).any(|(_, earlier)| earlier == header) {
+            let wrong = Wrong::new("two claims would share it", "give each claim its own header");
+            section.wrong("claims", Some(format!("\"{header}\"")), wrong);
+        }
+    }
+    let kept = section.optional("authorization", value::authorization);
+    forward.authorization = kept.unwrap_or(forward.authorization);
+    forward
+}
+
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464);
+
+#[cfg(test)]
+mod tests;

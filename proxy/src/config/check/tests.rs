@@ -1,0 +1,226 @@
+use super::*;
+
+const GOOD: &str = "\
+listen: 127.0.0.1:8443
+tls: off
+resource:
+  url: https://mcp.example/mcp
+  scopes: [mcp:read]
+issuers:
+  - issuer: https://id.example
+upstream:
+  address: unix:/run/backend.sock
+";
+
+fn good() -> Config {
+    Config::parse(GOOD).unwrap()
+}
+
+/// What is said about a good file in which one thing is spoilt.
+#[track_caller]
+fn refusal(from: &str, to: &str) -> String {
+    assert!(GOOD.contains(from), "{from:?} is not in the good file");
+    Config::parse(&GOOD.replacen(from, to, 1)).expect_err("it should be refused").to_string()
+}
+
+#[track_caller]
+fn refuses(from: &str, to: &str, line: usize, key: &str) {
+    let message = refusal(from, to);
+    assert!(message.starts_with("1 problem "), "{message}");
+    assert!(message.contains(&format!("\n  line {line}: {key}")), "{message}");
+    assert!(message.contains("why: ") && message.contains("fix: "), "{message}");
+}
+
+#[test]
+fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
+    let written = include_str!("../../../../config/postern.yaml");
+    let written = Config::parse(written).unwrap();
+    let minimal = good();
+    assert_eq!(format!("{:?}", written.boot.limits), format!("{:?}", minimal.boot.limits));
+    assert_eq!(written.boot.admin, minimal.boot.admin);
+    assert_eq!(written.boot.listen, minimal.boot.listen);
+    assert_eq!(written.boot.log, minimal.boot.log);
+    assert_eq!(written.boot.shutdown_timeout, minimal.boot.shutdown_timeout);
+    assert_eq!(written.rules.forward.authorization, minimal.rules.forward.authorization);
+    let (written, minimal) = (&written.rules.issuers[0], &minimal.rules.issuers[0]);
+    assert_eq!(written.algorithms, minimal.algorithms);
+    assert_eq!(written.keys, minimal.keys);
+}
+
+#[test]
+fn without_audiences_the_resource_is_the_audience() {
+    assert_eq!(good().rules.issuers[0].audiences, ["https://mcp.example/mcp"]);
+}
+
+#[test]
+fn the_token_is_stripped_unless_the_file_says_otherwise() {
+    assert_eq!(good().rules.forward.authorization, crate::config::Authorization::Strip);
+}
+
+#[test]
+fn an_empty_file_lacks_everything_that_has_no_default() {
+    let message = Config::parse("").unwrap_err().to_string();
+    for key in ["tls", "resource", "issuers", "upstream"] {
+        assert!(message.contains(&format!("{key}\n    why: it is missing")), "{message}");
+    }
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let bad = GOOD.replace("https:", "http:").replace("tls: off", "tsl: off");
+    let message = Config::parse(&bad).unwrap_err().to_string();
+    for key in ["line 2: tsl", "line 4: resource.url", "line 7: issuers[0].issuer", "  tls\n"] {
+        assert!(message.contains(key), "{key} in {message}");
+    }
+}
+
+#[test]
+fn refuses_an_unknown_key_and_names_the_one_that_was_meant() {
+    refuses("listen:", "lisetn:", 1, "lisetn");
+    assert!(refusal("listen:", "lisetn:").contains("fix: write listen"));
+}
+
+#[test]
+fn refuses_an_unknown_key_inside_a_section() {
+    refuses("  scopes:", "  scopse:", 5, "resource.scopse");
+    refuses("issuer: https", "jwks: x\n    issuer: https", 7, "issuers[0].jwks");
+}
+
+#[test]
+fn refuses_a_key_that_is_set_twice() {
+    refuses("resource:", "listen: 127.0.0.1:9\nresource:", 3, "listen");
+}
+
+#[test]
+fn refuses_the_wrong_kind_of_value() {
+    refuses("127.0.0.1:8443", "8443", 1, "listen: \"8443\"");
+    refuses("127.0.0.1:8443", "[a]", 1, "listen: a list");
+    refuses("[mcp:read]", "mcp:read", 5, "resource.scopes: \"mcp:read\"");
+    refuses("tls: off", "tls: on", 2, "tls: \"on\"");
+}
+
+#[test]
+fn refuses_text_that_is_not_yaml_at_its_line() {
+    let message = refusal("  scopes: [", "  scopes: [[");
+    assert!(message.contains("line ") && message.contains("syntax"), "{message}");
+}
+
+#[test]
+fn refuses_plain_http_beyond_loopback() {
+    refuses("https://mcp.example/mcp", "http://mcp.example/mcp", 4, "resource.url");
+    refuses("https://id.example", "http://id.example", 7, "issuers[0].issuer");
+    assert!(Config::parse(&GOOD.replace("https://id.example", "http://127.0.0.1:9")).is_ok());
+}
+
+#[test]
+fn refuses_a_resource_that_clients_would_spell_otherwise() {
+    for url in [
+        "https://mcp.example/mcp/",
+        "https://mcp.example/mcp?x=1",
+        "https://mcp.example/mcp#x",
+        "https://MCP.example/mcp",
+        "https://mcp.example:443/mcp",
+        "https://a:b@mcp.example/mcp",
+        "https://mcp.example/a/../mcp",
+        "https://mcp.example/m%63p",
+        "mcp.example/mcp",
+    ] {
+        refuses("https://mcp.example/mcp", url, 4, "resource.url");
+    }
+}
+
+#[test]
+fn a_resource_may_be_the_root() {
+    let config = Config::parse(&GOOD.replace("mcp.example/mcp", "mcp.example")).unwrap();
+    assert_eq!(config.rules.resource.as_str(), "https://mcp.example");
+    assert_eq!(config.rules.resource.path(), "");
+}
+
+#[test]
+fn an_issuer_is_kept_to_the_letter() {
+    let config = Config::parse(&GOOD.replace("//id.example", "//ID.example:443/")).unwrap();
+    assert_eq!(config.rules.issuers[0].issuer.as_str(), "https://ID.example:443/");
+}
+
+#[test]
+fn refuses_shared_secrets_and_no_signature() {
+    for name in ["HS256", "none", "rs256"] {
+        let to = format!("https://id.example\n    algorithms: [{name}]");
+        refuses("https://id.example", &to, 8, "issuers[0].algorithms[0]");
+    }
+}
+
+#[test]
+fn refuses_scopes_that_break_a_challenge_or_a_client() {
+    for scope in ["'a b'", "'a\"b'", "'a\\b'", "''", "offline_access", "é"] {
+        refuses("[mcp:read]", &format!("[mcp:read, {scope}]"), 5, "resource.scopes[1]");
+    }
+}
+
+#[test]
+fn refuses_tokens_in_the_clear_on_a_network() {
+    refuses("127.0.0.1:8443", "0.0.0.0:8443", 2, "tls");
+    let in_front =
+        GOOD.replace("127.0.0.1:8443", "0.0.0.0:8443").replace("off", "terminated-in-front");
+    assert_eq!(Config::parse(&in_front).unwrap().boot.tls, Tls::Off);
+}
+
+#[test]
+fn refuses_an_identity_in_the_clear_on_a_network() {
+    refuses("unix:/run/backend.sock", "10.0.0.7:80", 9, "upstream.address");
+    let trusted = "10.0.0.7:80\n  trust_network: true";
+    assert!(Config::parse(&GOOD.replace("unix:/run/backend.sock", trusted)).is_ok());
+}
+
+#[test]
+fn refuses_to_be_its_own_upstream_or_admin() {
+    refuses("unix:/run/backend.sock", "127.0.0.1:8443", 8, "upstream");
+    refuses("tls: off", "tls: off\nadmin: {listen: 127.0.0.1:8443}", 3, "admin");
+}
+
+#[test]
+fn refuses_a_tls_listener_for_a_resource_without_tls() {
+    let bad = GOOD
+        .replace("https://mcp.example", "http://localhost")
+        .replace("off", "{certificate: /c, key: /k}");
+    let message = Config::parse(&bad).unwrap_err().to_string();
+    assert!(message.contains("line 3: resource"), "{message}");
+}
+
+#[test]
+fn refuses_an_issuer_that_is_listed_twice() {
+    let twice = "https://id.example\n  - issuer: https://id.example";
+    refuses("https://id.example", twice, 8, "issuers[1].issuer");
+}
+
+#[test]
+fn refuses_two_sources_of_keys_or_none() {
+    for keys in ["{url: 'https://a.example/jwks', file: /b}", "{}", "nowhere"] {
+        let to = format!("https://id.example\n    keys: {keys}");
+        refuses("https://id.example", &to, 8, "issuers[0].keys");
+    }
+}
+
+#[test]
+fn refuses_headers_that_mean_something_else() {
+    for header in ["Host", "Authorization", "X_Email", "X-Postern-Subject", "'X Email'", "''"] {
+        let to =
+            format!("upstream:\n  address: unix:/b\nforward:\n  claims:\n    email: {header}\nx:");
+        let message = refusal("upstream:", &to);
+        assert!(message.contains("line 12: forward.claims.email"), "{message}");
+    }
+}
+
+#[test]
+fn a_secret_is_put_in_and_never_shown() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "top-secret\n").unwrap();
+    let reference = format!("${{file:{}}}", file.path().display());
+    let message = refusal("127.0.0.1:8443", &reference);
+    assert!(message.contains(&reference) && !message.contains("top-secret"), "{message}");
+}
+
+#[test]
+fn a_reference_in_a_key_is_only_a_key() {
+    refuses("listen:", "${PATH}:", 1, "${PATH}");
+}

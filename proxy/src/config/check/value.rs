@@ -1,0 +1,210 @@
+//! Single values: what each may be, and what to write instead.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use http::HeaderName;
+use jsonwebtoken::Algorithm;
+use url::{Host, Url};
+
+use crate::config::invalid::Wrong;
+use crate::config::{Authorization, Issuer, LogFormat, OWN_HEADERS, Resource, Scope, Upstream};
+
+type Checked<T> = Result<T, Wrong>;
+
+pub(super) fn text(text: &str) -> Checked<String> {
+    if text.is_empty() {
+        return Err(Wrong::new("it is empty", "write a value, or remove the line"));
+    }
+    Ok(text.to_owned())
+}
+
+pub(super) fn address(text: &str) -> Checked<SocketAddr> {
+    text.parse().map_err(|_| {
+        Wrong::new("not an address with a port", "write for example 127.0.0.1:8443 or [::1]:8443")
+    })
+}
+
+pub(super) fn path(text: &str) -> Checked<PathBuf> {
+    self::text(text).map(PathBuf::from)
+}
+
+/// Whether somebody in front terminates TLS.
+pub(super) fn no_tls(text: &str) -> Checked<bool> {
+    match text {
+        "off" | "false" => Ok(false),
+        "terminated-in-front" => Ok(true),
+        _ => Err(Wrong::new(
+            "neither off nor a section",
+            "give tls.certificate and tls.key, or write tls: off for loopback",
+        )),
+    }
+}
+
+pub(super) fn yes_or_no(text: &str) -> Checked<bool> {
+    text.parse().map_err(|_| Wrong::new("neither true nor false", "write true or false"))
+}
+
+pub(super) fn log_format(text: &str) -> Checked<LogFormat> {
+    match text {
+        "auto" => Ok(LogFormat::Auto),
+        "json" => Ok(LogFormat::Json),
+        "text" => Ok(LogFormat::Text),
+        _ => Err(Wrong::new("no such format", "write auto, json or text")),
+    }
+}
+
+pub(super) fn log_level(text: &str) -> Checked<tracing::Level> {
+    match text {
+        "error" => Ok(tracing::Level::ERROR),
+        "warn" => Ok(tracing::Level::WARN),
+        "info" => Ok(tracing::Level::INFO),
+        "debug" => Ok(tracing::Level::DEBUG),
+        _ => Err(Wrong::new("no such level", "write error, warn, info or debug")),
+    }
+}
+
+/// An address that we or a client fetch from.
+pub(super) fn link(text: &str) -> Checked<Url> {
+    let url = Url::parse(text).map_err(|error| {
+        Wrong::new(format!("not a URL: {error}"), "write an absolute https URL")
+    })?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Wrong::new("it carries a user name or a password", "remove what is before @"));
+    }
+    match url.scheme() {
+        "https" if url.has_host() => Ok(url),
+        "http" if on_loopback(&url) => Ok(url),
+        "http" => Err(Wrong::new("plain http is for loopback only", "write https")),
+        _ => Err(Wrong::new("neither https nor http", "write an absolute https URL")),
+    }
+}
+
+fn on_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+pub(super) fn resource(text: &str) -> Checked<Resource> {
+    let url = link(text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(Wrong::new("it has a query or a fragment", "end it with the endpoint's path"));
+    }
+    if url.path().contains(['%', ';']) || url.path().contains("//") {
+        let reason = "its path could be read in more than one way";
+        return Err(Wrong::new(reason, "use plain segments, for example /mcp"));
+    }
+    let resource = Resource(url);
+    // Clients compare the string, so it must be the one that everybody else would write.
+    if resource.as_str() != text {
+        let fix = format!("write {}", resource.as_str());
+        return Err(Wrong::new("it is not in its canonical form, which clients compare", fix));
+    }
+    if resource.0.path().len() > 1 && text.ends_with('/') {
+        let fix = format!("write {}", text.trim_end_matches('/'));
+        return Err(Wrong::new("clients would drop the slash at its end", fix));
+    }
+    Ok(resource)
+}
+
+pub(super) fn issuer(text: &str) -> Checked<Issuer> {
+    let url = link(text)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        let reason = "it has a query or a fragment";
+        return Err(Wrong::new(reason, "write the issuer as its metadata spells it"));
+    }
+    // Kept as written: clients and tokens compare it byte for byte.
+    Ok(Issuer(text.to_owned()))
+}
+
+pub(super) fn scope(text: &str) -> Checked<Scope> {
+    let fits = |byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
+    if text.is_empty() || !text.bytes().all(fits) {
+        let fix = "write one scope in each entry, without spaces, quotes or backslashes";
+        return Err(Wrong::new("not a scope (RFC 6749 section 3.3)", fix));
+    }
+    if text == "offline_access" {
+        let reason = "a client asks its authorization server for it; a resource never needs it";
+        return Err(Wrong::new(reason, "remove it"));
+    }
+    Ok(Scope(text.to_owned()))
+}
+
+/// What an issuer may sign with unless its entry says otherwise.
+pub(super) const ALGORITHMS: [Algorithm; 5] =
+    [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+
+pub(super) fn algorithm(text: &str) -> Checked<Algorithm> {
+    match text {
+        "RS256" => Ok(Algorithm::RS256),
+        "RS384" => Ok(Algorithm::RS384),
+        "RS512" => Ok(Algorithm::RS512),
+        "PS256" => Ok(Algorithm::PS256),
+        "PS384" => Ok(Algorithm::PS384),
+        "PS512" => Ok(Algorithm::PS512),
+        "ES256" => Ok(Algorithm::ES256),
+        "ES384" => Ok(Algorithm::ES384),
+        "EdDSA" | "Ed25519" => Ok(Algorithm::EdDSA),
+        _ => Err(Wrong::new(
+            "not an algorithm whose keys can be published",
+            "write RS256, PS256, ES256, EdDSA, or a longer one of their kinds",
+        )),
+    }
+}
+
+pub(super) fn discover(text: &str) -> Checked<()> {
+    match text {
+        "discover" => Ok(()),
+        _ => Err(Wrong::new(
+            "no such source of keys",
+            "write discover, or a section with url or file",
+        )),
+    }
+}
+
+pub(super) fn upstream(text: &str) -> Checked<Upstream> {
+    let fix = "write unix:/absolute/path.sock or an address with a port such as 127.0.0.1:8080";
+    match text.strip_prefix("unix:") {
+        Some(path) if path.starts_with('/') => Ok(Upstream::Unix(path.into())),
+        Some(_) => Err(Wrong::new("the socket's path is not absolute", fix)),
+        None => match text.parse() {
+            Ok(address) => Ok(Upstream::Tcp(address)),
+            Err(_) => Err(Wrong::new("neither a unix socket nor an address with a port", fix)),
+        },
+    }
+}
+
+pub(super) fn authorization(text: &str) -> Checked<Authorization> {
+    match text {
+        "strip" => Ok(Authorization::Strip),
+        "keep" => Ok(Authorization::Keep),
+        _ => Err(Wrong::new("no such choice", "write strip or keep")),
+    }
+}
+
+/// A header that a claim may travel in.
+pub(super) fn header(text: &str) -> Checked<HeaderName> {
+    let name: HeaderName = match text.parse() {
+        // A name that some server folds into another one is no name to trust.
+        Ok(name) if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') => name,
+        _ => {
+            let fix = "use letters, digits and dashes, for example X-User-Email";
+            return Err(Wrong::new("not a header name that every server reads alike", fix));
+        }
+    };
+    if !name.as_str().starts_with("x-") {
+        let fix = "choose a name of your own that starts with X-";
+        return Err(Wrong::new("it may mean something else to the backend", fix));
+    }
+    if FIXED.iter().any(|fixed| name.as_str().strip_prefix(OWN_HEADERS) == Some(fixed)) {
+        return Err(Wrong::new("the proxy sets it already", "choose another name"));
+    }
+    Ok(name)
+}
+
+/// What always goes up, under [`OWN_HEADERS`].
+const FIXED: [&str; 4] = ["subject", "issuer", "client-id", "scopes"];

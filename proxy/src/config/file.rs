@@ -1,0 +1,422 @@
+//! What was written: a tree of text read from YAML, and sections that note what is wrong with it.
+//! Nothing outside this file knows the format.
+
+use std::cell::RefCell;
+use std::fmt;
+
+use serde::de::{self, Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Deserializer;
+
+use super::invalid::{Problem, Wrong};
+use super::secret;
+
+/// Reads `text` and hands its top level to `check`; returns what `check` made and all that is wrong.
+pub(super) fn read<T>(text: &str, check: impl FnOnce(Section<'_>) -> T) -> Result<T, Vec<Problem>> {
+    let report = Report::default();
+    let root =
+        Node::deserialize(Deserializer::from_str(text)).map_err(|error| vec![syntax(&error)])?;
+    let made = report.section(Vec::new(), root).map(check);
+    let problems = report.into_problems(text);
+    match made {
+        Some(made) if problems.is_empty() => Ok(made),
+        _ => Err(problems),
+    }
+}
+
+fn syntax(error: &serde_yaml::Error) -> Problem {
+    Problem {
+        line: error.location().map(|location| location.line()),
+        key: "syntax".into(),
+        found: None,
+        wrong: Wrong::new(error.to_string(), "make it valid YAML"),
+    }
+}
+
+/// Collects what is wrong while sections are read.
+#[derive(Default)]
+pub(super) struct Report(RefCell<Vec<Draft>>);
+
+struct Draft {
+    at: Vec<Step>,
+    found: Option<String>,
+    wrong: Wrong,
+}
+
+impl Report {
+    fn note(&self, at: Vec<Step>, found: Option<String>, wrong: Wrong) {
+        self.0.borrow_mut().push(Draft { at, found, wrong });
+    }
+
+    fn section(&self, at: Vec<Step>, node: Node) -> Option<Section<'_>> {
+        match node {
+            Node::Map(entries) => Some(Section { report: self, at, entries, known: Vec::new() }),
+            // An empty file lacks everything: let every missing key be told.
+            Node::Nothing if at.is_empty() => self.section(at, Node::Map(Vec::new())),
+            other @ (Node::Nothing | Node::Text(_) | Node::List(_)) => {
+                let wrong = Wrong::new("settings are expected here", "write key: value lines");
+                self.note(at, Some(other.show()), wrong);
+                None
+            }
+        }
+    }
+
+    fn value<T>(&self, at: Vec<Step>, node: Node, parse: Parse<T>) -> Option<T> {
+        let found = node.show();
+        match node.text().and_then(|text| parse(&secret::expand(&text)?)) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.note(at, Some(found), wrong);
+                None
+            }
+        }
+    }
+
+    fn into_problems(self, text: &str) -> Vec<Problem> {
+        let problem = |draft: Draft| Problem {
+            line: line_of(text, &draft.at),
+            key: show_path(&draft.at),
+            found: draft.found,
+            wrong: draft.wrong,
+        };
+        self.0.into_inner().into_iter().map(problem).collect()
+    }
+}
+
+/// Makes a value from text, or says why it cannot.
+pub(super) type Parse<T> = fn(&str) -> Result<T, Wrong>;
+
+/// Some `key: value` lines. When it goes, every key that nobody asked for is an error.
+pub(super) struct Section<'r> {
+    report: &'r Report,
+    at: Vec<Step>,
+    entries: Vec<(String, Node)>,
+    known: Vec<&'static str>,
+}
+
+impl<'r> Section<'r> {
+    pub(super) fn optional<T>(&mut self, key: &'static str, parse: Parse<T>) -> Option<T> {
+        let node = self.take(key)?;
+        self.report.value(self.below(key), node, parse)
+    }
+
+    pub(super) fn required<T>(
+        &mut self,
+        key: &'static str,
+        parse: Parse<T>,
+        fix: &str,
+    ) -> Option<T> {
+        if self.has(key) {
+            return self.optional(key, parse);
+        }
+        self.take(key);
+        self.wrong(key, None, Wrong::new("it is missing", fix));
+        None
+    }
+
+    pub(super) fn list<T>(&mut self, key: &'static str, parse: Parse<T>) -> Option<Vec<T>> {
+        let nodes = self.take_list(key)?;
+        let (report, at) = (self.report, self.below(key));
+        let values = nodes.into_iter().enumerate();
+        values
+            .map(|(index, node)| report.value(child(&at, Step::Index(index)), node, parse))
+            .collect()
+    }
+
+    pub(super) fn section(&mut self, key: &'static str) -> Option<Section<'r>> {
+        let node = self.take(key)?;
+        self.report.section(self.below(key), node)
+    }
+
+    pub(super) fn sections(&mut self, key: &'static str) -> Option<Vec<Section<'r>>> {
+        let nodes = self.take_list(key)?;
+        let (report, at) = (self.report, self.below(key));
+        let sections = nodes.into_iter().enumerate();
+        sections.map(|(index, node)| report.section(child(&at, Step::Index(index)), node)).collect()
+    }
+
+    /// A table whose keys are the operator's own.
+    pub(super) fn table<T>(&mut self, key: &'static str, parse: Parse<T>) -> Vec<(String, T)> {
+        let Some(mut table) = self.section(key) else { return Vec::new() };
+        let entries = std::mem::take(&mut table.entries).into_iter();
+        let value = |(name, node): (String, Node)| {
+            let at = child(&table.at, Step::Key(name.clone(), 0));
+            table.report.value(at, node, parse).map(|value| (name, value))
+        };
+        entries.filter_map(value).collect()
+    }
+
+    /// Notes a mistake in what `key` says.
+    pub(super) fn wrong(&self, key: &str, found: Option<String>, wrong: Wrong) {
+        self.report.note(self.below(key), found, wrong);
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name == key)
+    }
+
+    /// Whether `key` holds a single value rather than a section.
+    pub(super) fn is_text(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, node)| name == key && matches!(node, Node::Text(_)))
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<Node> {
+        self.known.push(key);
+        let index = self.entries.iter().position(|(name, _)| name == key)?;
+        Some(self.entries.remove(index).1)
+    }
+
+    fn take_list(&mut self, key: &'static str) -> Option<Vec<Node>> {
+        match self.take(key)? {
+            Node::List(nodes) => Some(nodes),
+            other @ (Node::Nothing | Node::Text(_) | Node::Map(_)) => {
+                let wrong =
+                    Wrong::new("a list is expected", format!("write {key}: [first, second]"));
+                self.wrong(key, Some(other.show()), wrong);
+                None
+            }
+        }
+    }
+
+    fn below(&self, key: &str) -> Vec<Step> {
+        child(&self.at, Step::Key(key.to_owned(), 0))
+    }
+
+    fn closest(&self, key: &str) -> String {
+        let near = self.known.iter().min_by_key(|known| distance(known, key));
+        match near.filter(|known| distance(known, key) <= 2) {
+            Some(known) => format!("write {known}, or remove the line"),
+            None => format!("remove it; known here: {}", self.known.join(", ")),
+        }
+    }
+}
+
+impl Drop for Section<'_> {
+    fn drop(&mut self) {
+        for (key, _) in std::mem::take(&mut self.entries) {
+            if self.known.contains(&key.as_str()) {
+                let at = child(&self.at, Step::Key(key, 1));
+                let wrong = Wrong::new("it is set twice", "keep one of the two lines");
+                self.report.note(at, None, wrong);
+            } else {
+                let wrong = Wrong::new("there is no such setting", self.closest(&key));
+                self.wrong(&key, None, wrong);
+            }
+        }
+    }
+}
+
+/// Edits that turn one word into the other.
+fn distance(from: &str, to: &str) -> usize {
+    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(to.chars()) {
+            let best = (diagonal + usize::from(a != b)).min(left + 1).min(*cell + 1);
+            diagonal = std::mem::replace(cell, best);
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+/// YAML without its types: `8080`, `"8080"` and `${PORT}` are the same kind of thing.
+enum Node {
+    Nothing,
+    Text(String),
+    List(Vec<Node>),
+    /// Repeated keys are kept, so that they can be told.
+    Map(Vec<(String, Node)>),
+}
+
+impl Node {
+    fn text(self) -> Result<String, Wrong> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Nothing => Err(Wrong::new("it has no value", "give it one, or remove the line")),
+            Self::List(_) | Self::Map(_) => {
+                Err(Wrong::new("a single value is expected", "write one value on the same line"))
+            }
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::Nothing => "nothing".into(),
+            Self::Text(text) => format!("{text:?}"),
+            Self::List(_) => "a list".into(),
+            Self::Map(_) => "a section".into(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl<'de> Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value, a list or a section")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
+        Ok(Node::Text(value.to_string()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
+        Ok(Node::Text(value.to_string()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
+        Ok(Node::Text(value.to_string()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
+        Ok(Node::Text(value.to_string()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
+        Ok(Node::Text(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Node, E> {
+        Ok(Node::Nothing)
+    }
+
+    fn visit_none<E>(self) -> Result<Node, E> {
+        Ok(Node::Nothing)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
+        let mut nodes = Vec::new();
+        while let Some(node) = items.next_element()? {
+            nodes.push(node);
+        }
+        Ok(Node::List(nodes))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Node, A::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = pairs.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(Node::Map(entries))
+    }
+}
+
+/// One step down the tree; a key's number tells a repeated one from the first.
+#[derive(Clone)]
+enum Step {
+    Key(String, usize),
+    Index(usize),
+}
+
+fn child(at: &[Step], step: Step) -> Vec<Step> {
+    at.iter().cloned().chain([step]).collect()
+}
+
+fn show_path(at: &[Step]) -> String {
+    let show = |step: &Step| match step {
+        Step::Key(key, _) => format!(".{key}"),
+        Step::Index(index) => format!("[{index}]"),
+    };
+    at.iter().map(show).collect::<String>().trim_start_matches('.').to_owned()
+}
+
+/// The line of what `at` names, or of the nearest thing above it that the file has.
+///
+/// serde tells no positions, but its errors do: read the text again and fail on arrival.
+fn line_of(text: &str, at: &[Step]) -> Option<usize> {
+    let (_, above) = at.split_last()?;
+    match Probe(at).deserialize(Deserializer::from_str(text)) {
+        Err(arrived) => arrived.location().map(|location| location.line()),
+        Ok(()) => line_of(text, above),
+    }
+}
+
+/// Fails exactly at the end of its path.
+struct Probe<'p>(&'p [Step]);
+
+impl<'de> DeserializeSeed<'de> for Probe<'_> {
+    type Value = ();
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Probe<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("another shape: the path ends here")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let Some((Step::Index(wanted), rest)) = self.0.split_first() else {
+            return Err(de::Error::custom("arrived"));
+        };
+        for _ in 0..*wanted {
+            items.next_element::<IgnoredAny>()?;
+        }
+        items.next_element_seed(Probe(rest))?;
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<(), A::Error> {
+        let Some((Step::Key(wanted, nth), rest)) = self.0.split_first() else {
+            return Err(de::Error::custom("arrived"));
+        };
+        let mut nth = *nth;
+        while let Some(here) =
+            pairs.next_key_seed(KeyProbe { wanted, last: rest.is_empty() && nth == 0 })?
+        {
+            if here && nth == 0 {
+                pairs.next_value_seed(Probe(rest))?;
+            } else {
+                nth -= usize::from(here);
+                pairs.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether a key is the wanted one, and fails on it when the path ends there.
+struct KeyProbe<'p> {
+    wanted: &'p str,
+    last: bool,
+}
+
+impl<'de> DeserializeSeed<'de> for KeyProbe<'_> {
+    type Value = bool;
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeyProbe<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<bool, E> {
+        match key == self.wanted {
+            true if self.last => Err(E::custom("arrived")),
+            same => Ok(same),
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The configuration, checked: holding a [`Config`] means every rule held.
+
+mod check;
+mod file;
+mod invalid;
+mod secret;
+mod units;
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::HeaderName;
+use jsonwebtoken::Algorithm;
+use url::Url;
+
+pub use invalid::Invalid;
+
+/// Everything an operator decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Read once: changing these needs a restart.
+    pub boot: Boot,
+    /// What requests are judged by.
+    pub rules: Rules,
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    pub fn load(path: &Path) -> Result<Self, Invalid> {
+        let text = fs::read_to_string(path).map_err(|error| Invalid::unreadable(path, &error))?;
+        Self::parse(&text).map_err(|invalid| invalid.of(path))
+    }
+
+    /// Checks a configuration held in memory.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        check::check(text)
+    }
+}
+
+/// What the process is built from.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// Where clients connect.
+    pub listen: SocketAddr,
+    /// How their connections are secured.
+    pub tls: Tls,
+    /// Where metrics and readiness are served.
+    pub admin: SocketAddr,
+    /// What one client may take up.
+    pub limits: Limits,
+    /// How the log is written.
+    pub log: Log,
+    /// How long requests in flight may take to end once told to stop.
+    pub shutdown_timeout: Duration,
+}
+
+/// Who terminates TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// We do.
+    Here {
+        /// The chain, leaf first, in PEM.
+        certificate: PathBuf,
+        /// The leaf's private key, in PEM.
+        key: PathBuf,
+    },
+    /// Nobody, or somebody in front of us.
+    Off,
+}
+
+/// Bounds on what a client can make us hold or wait for.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections open at once.
+    pub connections: usize,
+    /// Time for a whole TLS handshake.
+    pub handshake_timeout: Duration,
+    /// Time for a whole request head.
+    pub header_timeout: Duration,
+    /// How long an idle connection is kept.
+    pub idle_timeout: Duration,
+    /// Time between two parts of a request body.
+    pub body_timeout: Duration,
+    /// Time a client may refuse to take what we write.
+    pub write_timeout: Duration,
+    /// Size of a request's head.
+    pub header_bytes: usize,
+    /// Header fields in a request.
+    pub headers: usize,
+    /// Size of a request's body.
+    pub body_bytes: usize,
+}
+
+/// How the log is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// One JSON object per line, or text for people.
+    pub format: LogFormat,
+    /// The least important level that is written.
+    pub level: tracing::Level,
+}
+
+/// The log's shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// What requests are judged by.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// What we protect.
+    pub resource: Resource,
+    /// Its name, for people.
+    pub name: Option<String>,
+    /// Where people read about it.
+    pub documentation: Option<Url>,
+    /// Scopes that every request must hold.
+    pub scopes: Vec<Scope>,
+    /// Whose tokens are believed: at least one.
+    pub issuers: Vec<TrustedIssuer>,
+    /// What we stand in front of.
+    pub upstream: Upstream,
+    /// What it hears about the caller.
+    pub forward: Forward,
+}
+
+/// An authorization server, and what its tokens must look like.
+#[derive(Clone, Debug)]
+pub struct TrustedIssuer {
+    /// As its tokens spell `iss`.
+    pub issuer: Issuer,
+    /// Where its keys are published.
+    pub keys: KeySource,
+    /// A token's `aud` must hold one of these.
+    pub audiences: Vec<String>,
+    /// Signature algorithms it may use.
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// Where an issuer's keys come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// From the `jwks_uri` of the issuer's own metadata.
+    Discover,
+    /// From a fixed address.
+    Url(Url),
+    /// From a file.
+    File(PathBuf),
+}
+
+/// Where permitted requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Upstream {
+    /// Plain HTTP over TCP.
+    Tcp(SocketAddr),
+    /// Plain HTTP over a unix socket.
+    Unix(PathBuf),
+}
+
+/// What the upstream hears about the caller.
+#[derive(Clone, Debug)]
+pub struct Forward {
+    /// Claims sent on top of the four that always are, and the header of each.
+    pub claims: Vec<(String, HeaderName)>,
+    /// Whether the caller's token goes up too.
+    pub authorization: Authorization,
+}
+
+/// What becomes of the caller's token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorization {
+    /// It ends here.
+    Strip,
+    /// The upstream gets it as well.
+    Keep,
+}
+
+/// The URL that clients name this server by (RFC 9728 `resource`), kept as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource(Url);
+
+impl Resource {
+    /// The identifier, byte for byte.
+    pub fn as_str(&self) -> &str {
+        // The url crate ends an empty path with a slash that the operator did not write.
+        match self.0.as_str() {
+            text if self.0.path() == "/" => text.trim_end_matches('/'),
+            text => text,
+        }
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+
+    /// The endpoint's path, without a slash at its end; empty for the root.
+    pub fn path(&self) -> &str {
+        self.0.path().trim_end_matches('/')
+    }
+}
+
+/// The authorization server, spelled exactly as its tokens spell `iss`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Issuer(String);
+
+impl Issuer {
+    /// The identifier, byte for byte.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One scope (RFC 6749 section 3.3): it fits into a quoted string as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope(String);
+
+impl Scope {
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Every header name under this is ours alone.
+pub const OWN_HEADERS: &str = "x-postern-";

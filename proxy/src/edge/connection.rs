@@ -1,0 +1,91 @@
+//! What is known of one connection, shared between its bytes and its requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
+
+use pingora_core::protocols::Digest;
+use tokio::time::Instant;
+
+use crate::config::Limits;
+
+/// One client's connection. Requests reach it through pingora's digest.
+pub(crate) struct Connection {
+    start: Instant,
+    is_h2: bool,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    phase: AtomicU8,
+    deadline: AtomicU64,
+}
+
+/// What the connection is waiting for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The rest of a request head; a deadline runs.
+    Head,
+    /// A request is being served; pingora's timeouts apply.
+    Busy,
+    /// The next request; a deadline runs.
+    Idle,
+}
+
+impl Connection {
+    pub(super) fn new(start: Instant, is_h2: bool, limits: &Limits) -> Self {
+        let connection = Self {
+            start,
+            is_h2,
+            header_timeout: limits.header_timeout,
+            idle_timeout: limits.idle_timeout,
+            phase: AtomicU8::new(0),
+            deadline: AtomicU64::new(0),
+        };
+        connection.expect(Phase::Head);
+        connection
+    }
+
+    /// The connection that a request came on.
+    pub(crate) fn of(digest: Option<&Digest>) -> Option<Arc<Self>> {
+        let data = digest?.proxy_digest.as_ref()?.user_data.as_ref()?;
+        data.downcast_ref::<Arc<Self>>().cloned()
+    }
+
+    /// A whole request head has arrived.
+    pub(crate) fn head_read(&self) {
+        self.expect(Phase::Busy);
+    }
+
+    /// A request is over. An HTTP/2 connection may have others, and pingora closes it when idle.
+    pub(crate) fn request_done(&self) {
+        if !self.is_h2 {
+            self.expect(Phase::Idle);
+        }
+    }
+
+    pub(super) fn expect(&self, phase: Phase) {
+        let (code, wait) = match phase {
+            Phase::Head => (HEAD, self.header_timeout),
+            Phase::Busy => (BUSY, Duration::ZERO),
+            Phase::Idle => (IDLE, self.idle_timeout),
+        };
+        let deadline = (self.start.elapsed() + wait).as_millis();
+        self.deadline.store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.phase.store(code, Ordering::Release);
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            HEAD => Phase::Head,
+            IDLE => Phase::Idle,
+            _ => Phase::Busy,
+        }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.start + Duration::from_millis(self.deadline.load(Ordering::Relaxed))
+    }
+}
+
+const HEAD: u8 = 0;
+const BUSY: u8 = 1;
+const IDLE: u8 = 2;

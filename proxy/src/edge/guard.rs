@@ -1,0 +1,205 @@
+//! The stream that pingora reads: a deadline for each whole request head, and buffered writes.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use pingora_core::protocols::raw_connect::ProxyDigest;
+use pingora_core::protocols::tls::{SslDigest, TlsRef};
+use pingora_core::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl,
+    TimingDigest, UniqueID, UniqueIDType,
+};
+use pingora_http::ResponseHeader;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::connection::{Connection, Phase};
+
+/// A plain or a TLS stream of pingora's.
+pub(super) trait Transport:
+    AsyncRead
+    + AsyncWrite
+    + Unpin
+    + Send
+    + Sync
+    + Shutdown
+    + UniqueID
+    + Ssl
+    + GetTimingDigest
+    + GetSocketDigest
+    + 'static
+{
+}
+
+impl<S> Transport for S where
+    S: AsyncRead
+        + AsyncWrite
+        + Unpin
+        + Send
+        + Sync
+        + Shutdown
+        + UniqueID
+        + Ssl
+        + GetTimingDigest
+        + GetSocketDigest
+        + 'static
+{
+}
+
+/// pingora bounds each read, so that a byte now and then keeps a head open for ever, and does not
+/// bound a second head at all. It also writes a small answer in two pieces unless they are buffered
+/// outside TLS.
+pub(super) struct Guarded<S> {
+    inner: BufWriter<S>,
+    connection: Arc<Connection>,
+    digest: Arc<ProxyDigest>,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl<S: Transport> Guarded<S> {
+    pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
+        // The digest is pingora's only way to carry something of ours to the requests; it insists
+        // on the head of a CONNECT answer.
+        let unused = ResponseHeader::build(http::StatusCode::OK, Some(0));
+        let user_data: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::clone(&connection));
+        let digest =
+            ProxyDigest::new(Box::new(unused.unwrap_or_else(|_| default_head())), Some(user_data));
+        Self {
+            inner: BufWriter::with_capacity(WRITE_BUFFER, stream),
+            connection,
+            digest: Arc::new(digest),
+            alarm: None,
+        }
+    }
+
+    fn timed_out(&mut self, cx: &mut Context<'_>) -> bool {
+        let deadline = self.connection.deadline();
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if alarm.deadline() != deadline {
+            alarm.as_mut().reset(deadline);
+        }
+        alarm.as_mut().poll(cx).is_ready()
+    }
+}
+
+fn default_head() -> ResponseHeader {
+    ResponseHeader::from(http::Response::new(()).into_parts().0)
+}
+
+impl<S: Transport> AsyncRead for Guarded<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let phase = this.connection.phase();
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut this.inner).poll_read(cx, buffer);
+        let late = match (phase, &read) {
+            (Phase::Busy, _) => false,
+            (Phase::Idle, Poll::Ready(_)) => {
+                if buffer.filled().len() > before {
+                    this.connection.expect(Phase::Head);
+                }
+                false
+            }
+            (Phase::Head, Poll::Ready(_)) => Instant::now() >= this.connection.deadline(),
+            (Phase::Head | Phase::Idle, Poll::Pending) => this.timed_out(cx),
+        };
+        if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { read }
+    }
+}
+
+impl<S: Transport> AsyncWrite for Guarded<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().inner).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+}
+
+#[async_trait]
+impl<S: Transport> Shutdown for Guarded<S> {
+    async fn shutdown(&mut self) {
+        // The peer may be gone already, and then there is nobody to flush to.
+        drop(self.inner.flush().await);
+        self.inner.get_mut().shutdown().await;
+    }
+}
+
+impl<S: Transport> UniqueID for Guarded<S> {
+    fn id(&self) -> UniqueIDType {
+        self.inner.get_ref().id()
+    }
+}
+
+impl<S: Transport> Ssl for Guarded<S> {
+    fn get_ssl(&self) -> Option<&TlsRef> {
+        self.inner.get_ref().get_ssl()
+    }
+
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        self.inner.get_ref().get_ssl_digest()
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.inner.get_ref().selected_alpn_proto()
+    }
+}
+
+#[async_trait]
+impl<S: Transport> Peek for Guarded<S> {}
+
+impl<S: Transport> GetTimingDigest for Guarded<S> {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        self.inner.get_ref().get_timing_digest()
+    }
+}
+
+impl<S: Transport> GetProxyDigest for Guarded<S> {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        Some(Arc::clone(&self.digest))
+    }
+}
+
+impl<S: Transport> GetSocketDigest for Guarded<S> {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        self.inner.get_ref().get_socket_digest()
+    }
+}
+
+impl<S> fmt::Debug for Guarded<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a client's connection")
+    }
+}
+
+/// Head and body of a small answer leave together.
+const WRITE_BUFFER: usize = 4096;

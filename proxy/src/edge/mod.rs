@@ -1,0 +1,168 @@
+//! Our own accept loop around pingora's HTTP machinery: it knows connections, not requests.
+//!
+//! pingora's own server sleeps through its grace period and then cuts what is left; this one drains
+//! as fast as the last request ends, bounds handshakes and heads in total rather than per read, and
+//! runs on any port, any number of times in one process.
+
+mod connection;
+mod guard;
+pub(crate) mod tls;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::AsRawFd as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use pingora_core::apps::ServerApp;
+use pingora_core::listeners::tls::Acceptor;
+use pingora_core::protocols::l4::stream::Stream;
+use pingora_core::protocols::{GetSocketDigest as _, SocketDigest};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use crate::config::Limits;
+use crate::record::Traffic;
+pub(crate) use connection::Connection;
+use guard::Guarded;
+
+/// A listener at work.
+pub(crate) struct Edge {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<JoinSet<()>>,
+    cleanup: JoinHandle<()>,
+}
+
+impl Edge {
+    /// Serves `app` on `listener` until [`Edge::drain`].
+    pub(crate) fn start<A: ServerApp + Send + Sync + 'static>(
+        listener: TcpListener,
+        acceptor: Option<Acceptor>,
+        limits: &Limits,
+        traffic: Traffic,
+        app: Arc<A>,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let (stop, stopped) = watch::channel(false);
+        let door = Arc::new(Door {
+            app: Arc::clone(&app),
+            acceptor,
+            limits: limits.clone(),
+            traffic,
+            stopped: stopped.clone(),
+        });
+        let accepting = tokio::spawn(accept(listener, door));
+        let cleanup = tokio::spawn(wind_down(stopped, app));
+        Ok(Self { address, stop, accepting, cleanup })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops accepting, closes idle connections, lets the others end, and at the deadline cuts what
+    /// is left. Tells how many were cut.
+    pub(crate) async fn drain(self, longest: Duration) -> usize {
+        let deadline = Instant::now() + longest;
+        self.stop.send_replace(true);
+        let Ok(mut connections) = self.accepting.await else { return 0 };
+        // An application that fails to wind down has no idle connections left to close.
+        drop(self.cleanup.await);
+        while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
+        let cut = connections.len();
+        connections.shutdown().await;
+        cut
+    }
+}
+
+/// Tells the application to close connections that wait for a next request.
+async fn wind_down<A: ServerApp + Send + Sync + 'static>(
+    mut stopped: watch::Receiver<bool>,
+    app: Arc<A>,
+) {
+    // An error means that the edge is gone: the same thing.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+    app.cleanup().await;
+}
+
+/// Everything that one connection needs.
+struct Door<A> {
+    app: Arc<A>,
+    acceptor: Option<Acceptor>,
+    limits: Limits,
+    traffic: Traffic,
+    stopped: watch::Receiver<bool>,
+}
+
+/// Returns the connections that are still open when told to stop; the listener is closed by then.
+async fn accept<A: ServerApp + Send + Sync + 'static>(
+    listener: tokio::net::TcpListener,
+    door: Arc<Door<A>>,
+) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    let mut stopped = door.stopped.clone();
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => return connections,
+            Some(_) = connections.join_next() => door.count(&connections),
+            accepted = listener.accept() => match accepted {
+                Ok((tcp, peer)) if connections.len() < door.limits.connections => {
+                    connections.spawn(serve(Arc::clone(&door), tcp, peer));
+                    door.count(&connections);
+                }
+                Ok(_over_the_limit) => door.traffic.refused.inc(),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    // Out of file descriptors, say: trying again at once would only burn time.
+                    sleep(BREATH).await;
+                }
+            },
+        }
+    }
+}
+
+async fn serve<A: ServerApp + Send + Sync + 'static>(
+    door: Arc<Door<A>>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+) {
+    let start = Instant::now();
+    let mut stream = Stream::from(tcp);
+    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+    // Fails only if it was set before, and it is a second old.
+    drop(digest.peer_addr.set(Some(peer.into())));
+    stream.set_socket_digest(digest);
+    if let Err(error) = stream.set_nodelay() {
+        return tracing::debug!(%error, "connection lost at once");
+    }
+    match &door.acceptor {
+        None => door.hand_over(stream, start).await,
+        Some(acceptor) => {
+            match timeout(door.limits.handshake_timeout, acceptor.tls_handshake(stream)).await {
+                Ok(Ok(tls)) => door.hand_over(tls, start).await,
+                Ok(Err(_)) | Err(_) => door.traffic.failed_handshakes.inc(),
+            }
+        }
+    }
+}
+
+impl<A: ServerApp + Send + Sync + 'static> Door<A> {
+    async fn hand_over<S: guard::Transport>(&self, stream: S, start: Instant) {
+        let is_h2 = matches!(stream.selected_alpn_proto(), Some(pingora_core::protocols::ALPN::H2));
+        let connection = Arc::new(Connection::new(start, is_h2, &self.limits));
+        let guarded = Guarded::new(stream, connection);
+        // Handed back only by protocols that are not spoken here.
+        drop(self.app.process_new(Box::new(guarded), &self.stopped).await);
+    }
+
+    fn count(&self, connections: &JoinSet<()>) {
+        self.traffic.open.set(i64::try_from(connections.len()).unwrap_or(i64::MAX));
+    }
+}
+
+const BREATH: Duration = Duration::from_millis(50);

@@ -1,0 +1,86 @@
+//! What we remember about one request while pingora drives it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use pingora_core::{Error, ErrorType, Result};
+
+use crate::edge::Connection;
+use crate::pipeline::authorize::Permit;
+use crate::pipeline::framing::Misframed;
+use crate::record::Outcome;
+use crate::snapshot::Snapshot;
+
+/// One request, start to finish, under one snapshot.
+pub(crate) struct Exchange {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) began: Instant,
+    pub(crate) stage: Stage,
+    pub(crate) connection: Option<Arc<Connection>>,
+    body_bytes: usize,
+}
+
+/// How far the request got.
+pub(crate) enum Stage {
+    Received,
+    Answered(&'static str),
+    Permitted(Permit),
+    /// Permitted, but then nothing came back from the upstream that we could pass on.
+    Failed(Permit, &'static str),
+}
+
+impl Exchange {
+    pub(crate) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            snapshot,
+            began: Instant::now(),
+            stage: Stage::Received,
+            connection: None,
+            body_bytes: 0,
+        }
+    }
+
+    /// No permit, no upstream: every later phase must ask here.
+    pub(crate) fn permit(&self) -> Result<&Permit> {
+        match &self.stage {
+            Stage::Permitted(permit) => Ok(permit),
+            Stage::Received | Stage::Answered(_) | Stage::Failed(..) => {
+                Error::e_explain(ErrorType::HTTPStatus(500), "request reached upstream unpermitted")
+            }
+        }
+    }
+
+    /// Counts what the client sends, up to what it may.
+    pub(crate) fn count_body(&mut self, bytes: usize) -> Result<(), Misframed> {
+        self.body_bytes = self.body_bytes.saturating_add(bytes);
+        if self.body_bytes > self.snapshot.body_bytes {
+            return Err(Misframed::BodyTooLarge);
+        }
+        Ok(())
+    }
+
+    /// Notes the answer that took the upstream's place.
+    pub(crate) fn answered(&mut self, label: &'static str) {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Received) {
+            Stage::Permitted(permit) | Stage::Failed(permit, _) => Stage::Failed(permit, label),
+            Stage::Received | Stage::Answered(_) => Stage::Answered(label),
+        };
+    }
+
+    pub(crate) fn outcome(&self, failed: bool) -> Outcome {
+        match &self.stage {
+            Stage::Answered(label) | Stage::Failed(_, label) => Outcome::Answered(label),
+            Stage::Permitted(_) if failed => Outcome::Broken,
+            Stage::Permitted(_) => Outcome::Forwarded,
+            Stage::Received => Outcome::Broken,
+        }
+    }
+
+    /// Who was let through, and whether the token was known already.
+    pub(crate) fn permitted(&self) -> Option<&Permit> {
+        match &self.stage {
+            Stage::Permitted(permit) | Stage::Failed(permit, _) => Some(permit),
+            Stage::Received | Stage::Answered(_) => None,
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! The pipeline's place in pingora: each phase calls one stage and decides nothing itself.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora_core::modules::http::HttpModules;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorSource, ErrorType, OrErr as _, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::time::timeout;
+
+use crate::config::Limits;
+use crate::edge::Connection;
+use crate::exchange::{Exchange, Stage};
+use crate::pipeline::Decision;
+use crate::pipeline::answer::Answer;
+use crate::pipeline::authorize::Permit;
+use crate::pipeline::framing::{self, Misframed};
+use crate::record::Recorder;
+use crate::refresh::{Looked, Refreshers};
+use crate::snapshot::Live;
+use crate::upstream;
+
+/// Pingora's view of the proxy.
+pub(crate) struct Gateway {
+    live: Arc<Live>,
+    refreshers: Refreshers,
+    recorder: Recorder,
+    body_timeout: Duration,
+    write_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+impl Gateway {
+    pub(crate) fn new(
+        live: Arc<Live>,
+        refreshers: Refreshers,
+        recorder: Recorder,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            live,
+            refreshers,
+            recorder,
+            body_timeout: limits.body_timeout,
+            write_timeout: limits.write_timeout,
+            idle_timeout: limits.idle_timeout,
+        }
+    }
+
+    /// Decides, and asks the issuer for its keys once if that is what the decision needs.
+    async fn decide(&self, session: &Session, exchange: &Exchange) -> Decision {
+        let pipeline = &exchange.snapshot.pipeline;
+        let request = session.req_header();
+        let key = match pipeline.decide(request, now()) {
+            Decision::NeedKey(key) => key,
+            decision @ (Decision::Answer(_) | Decision::Forward(_)) => return decision,
+        };
+        match self.refreshers.look_again(key).await {
+            Looked::Again => match pipeline.decide(request, now()) {
+                Decision::NeedKey(key) => Decision::Answer(pipeline.reject_unknown(key)),
+                decision @ (Decision::Answer(_) | Decision::Forward(_)) => decision,
+            },
+            Looked::InVain => Decision::Answer(Answer::NoKeys),
+        }
+    }
+
+    async fn answer(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+        answer: Answer,
+    ) -> Result<()> {
+        exchange.answered(answer.label());
+        let (parts, body) = answer
+            .into_response()
+            .or_err(ErrorType::InternalError, "building an answer")?
+            .into_parts();
+        let mut head = ResponseHeader::from(parts);
+        head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
+        let only_head = session.req_header().method == http::Method::HEAD || body.is_empty();
+        session.write_response_header(Box::new(head), only_head).await?;
+        if !only_head {
+            session.write_response_body(Some(body), true).await?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::new(self.live.pin())
+    }
+
+    /// None: pingora's default would make room for compression, and with it for buffering.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
+
+    async fn early_request_filter(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        if let Some(connection) = Connection::of(session.digest()) {
+            connection.head_read();
+            exchange.connection = Some(connection);
+        }
+        // pingora keeps connections for ever unless told otherwise on each request; where it has
+        // decided to close, it must not be talked out of it.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(self.idle_timeout.as_secs().max(1)));
+        }
+        session.set_read_timeout(Some(self.body_timeout));
+        session.set_write_timeout(Some(self.write_timeout));
+        session.set_total_drain_timeout(Some(DRAIN));
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        let decision = match misframed(session) {
+            Some(why) => Decision::Answer(Answer::Misframed(why)),
+            None => self.decide(session, exchange).await,
+        };
+        match decision {
+            Decision::Forward(permit) => {
+                self.recorder.token(permit.remembered());
+                exchange.stage = Stage::Permitted(permit);
+                Ok(CONTINUE)
+            }
+            Decision::Answer(answer) => {
+                take_small_body(session).await;
+                self.answer(session, exchange, answer).await?;
+                Ok(ANSWERED)
+            }
+            Decision::NeedKey(_) => Error::e_explain(ErrorType::HTTPStatus(500), "undecided"),
+        }
+    }
+
+    async fn upstream_peer(
+        &self,
+        _session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Box<HttpPeer>> {
+        exchange.permit()?;
+        upstream::peer(&exchange.snapshot.upstream).map(Box::new)
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let permit = exchange.permit()?;
+        let relay = exchange.snapshot.pipeline.relay();
+        for name in relay.dropped(&request.headers) {
+            request.remove_header(&name);
+        }
+        let (host, value) = relay.host();
+        request.insert_header(host, value)?;
+        for (name, value) in permit.headers() {
+            request.insert_header(name.clone(), value.clone())?;
+        }
+        join_cookies(request)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        exchange.permit()?;
+        let bytes = body.as_ref().map_or(0, Bytes::len);
+        exchange.count_body(bytes).or_err(ErrorType::HTTPStatus(413), "request body")
+    }
+
+    async fn fail_to_proxy(
+        &self,
+        session: &mut Session,
+        error: &Error,
+        exchange: &mut Exchange,
+    ) -> FailToProxy {
+        let answer = failure(error);
+        let mut error_code = 0;
+        if let Some(answer) = answer.filter(|_| session.response_written().is_none()) {
+            session.set_keepalive(None);
+            // A client that is gone by now needs no answer.
+            drop(self.answer(session, exchange, answer).await);
+            error_code = session.response_written().map_or(0, |response| response.status.as_u16());
+        }
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        if let Some(connection) = &exchange.connection {
+            connection.request_done();
+        }
+        let outcome = exchange.outcome(error.is_some());
+        let took = exchange.began.elapsed();
+        self.recorder.request(outcome, took);
+        let principal = exchange.permitted().map(Permit::principal);
+        let request = session.req_header();
+        tracing::info!(
+            outcome = outcome.label(),
+            status = session.response_written().map_or(0, |response| response.status.as_u16()),
+            method = request.method.as_str(),
+            path = request.uri.path(),
+            issuer = principal.map(|principal| principal.issuer.as_str()),
+            subject = principal.map(|principal| principal.subject.as_str()),
+            client = principal.and_then(|principal| principal.client.as_deref()),
+            peer = session.client_addr().map(tracing::field::display),
+            milliseconds = took.as_secs_f64() * 1000.0,
+            error = error.map(tracing::field::display),
+            "request"
+        );
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {
+        SAID_IN_OUR_OWN_LINE
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _exchange: &Exchange,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        SAID_IN_OUR_OWN_LINE
+    }
+}
+
+/// What pingora has let through or tidied away before we could see it.
+fn misframed(session: &Session) -> Option<Misframed> {
+    let request = session.req_header();
+    // Not text: the path that is forwarded would not be the one that was judged.
+    if !request.raw_path_is_utf8() {
+        return Some(Misframed::Target);
+    }
+    // pingora drops Content-Length where Transfer-Encoding came too, and closes afterwards; with
+    // no other reason to close, that is what happened.
+    let chunked = request.headers.contains_key(http::header::TRANSFER_ENCODING);
+    let closing = session.get_keepalive().is_none() && !session.is_http2();
+    (chunked && closing && !asks_to_close(request)).then_some(Misframed::Length)
+}
+
+fn asks_to_close(request: &RequestHeader) -> bool {
+    let mut values = request.headers.get_all(http::header::CONNECTION).iter();
+    values.any(|value| value.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains("close")))
+}
+
+/// Answering a request whose body has not been read costs the client its connection. Small bodies
+/// are read, briefly; a client that waits for leave to send is told at once.
+async fn take_small_body(session: &mut Session) {
+    if framing::waits_for_leave(&session.req_header().headers) {
+        return;
+    }
+    let read = async {
+        let mut left = SMALL_BODY;
+        while let Ok(Some(chunk)) = session.read_request_body().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Too slow is as good as too large: the answer goes out, the connection closes.
+    drop(timeout(DRAIN, read).await);
+}
+
+/// RFC 9113 section 8.2.3: HTTP/2 may cut cookies into crumbs; HTTP/1.1 wants one line.
+fn join_cookies(request: &mut RequestHeader) -> Result<()> {
+    let cookies = request.headers.get_all(http::header::COOKIE).iter();
+    let crumbs: Vec<&[u8]> = cookies.map(http::HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1 {
+        let joined = http::HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+            .or_err(ErrorType::InvalidHTTPHeader, "joining cookies")?;
+        request.insert_header(http::header::COOKIE, joined)?;
+    }
+    Ok(())
+}
+
+/// The answer to a failure, unless the client is gone.
+fn failure(error: &Error) -> Option<Answer> {
+    let kind = error.etype();
+    let timed_out = matches!(
+        kind,
+        ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout
+    );
+    if *kind == ErrorType::HTTPStatus(413) {
+        return Some(Answer::Misframed(Misframed::BodyTooLarge));
+    }
+    match error.esource() {
+        ErrorSource::Upstream if timed_out => Some(Answer::GatewayTimeout),
+        ErrorSource::Upstream => Some(Answer::BadGateway),
+        ErrorSource::Downstream if *kind == ErrorType::ReadTimedout => {
+            Some(Answer::Misframed(Misframed::TooSlow))
+        }
+        ErrorSource::Downstream => None,
+        ErrorSource::Internal | ErrorSource::Unset => Some(Answer::Internal),
+    }
+}
+
+/// The one place where a request learns the time.
+#[expect(clippy::disallowed_methods, reason = "this is that place")]
+fn now() -> SystemTime {
+    SystemTime::now()
+}
+
+/// `request_filter`'s bool, spelled out.
+const ANSWERED: bool = true;
+const CONTINUE: bool = false;
+
+const SAID_IN_OUR_OWN_LINE: bool = true;
+
+/// How long a refused request may take to finish its body.
+const DRAIN: Duration = Duration::from_secs(1);
+const SMALL_BODY: usize = 64 << 10;

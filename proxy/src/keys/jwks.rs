@@ -1,0 +1,212 @@
+//! From a published JWK set to keys: asymmetric, public, one algorithm each (RFC 7517).
+
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
+use jsonwebtoken::{Algorithm, DecodingKey};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Key;
+
+/// What a set was found to hold.
+#[derive(Debug)]
+pub struct Parsed {
+    /// Keys to verify with: at least one.
+    pub keys: Vec<Key>,
+    /// Entries passed over; one odd key does not spoil the others.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Reads a JWK set.
+pub fn parse(body: &[u8]) -> Result<Parsed, Unusable> {
+    let set: Set = serde_json::from_slice(body).map_err(|_| Unusable::NotASet)?;
+    let mut parsed = Parsed { keys: Vec::new(), skipped: Vec::new() };
+    for entry in set.keys.into_iter().take(MOST_KEYS) {
+        let id = entry.get("kid").and_then(Value::as_str).map(str::to_owned);
+        match key(entry) {
+            Ok(key) => parsed.keys.push(key),
+            Err(why) => parsed.skipped.push(Skipped { id, why }),
+        }
+    }
+    if parsed.keys.is_empty() { Err(Unusable::NoKey) } else { Ok(parsed) }
+}
+
+fn key(entry: Value) -> Result<Key, Why> {
+    // A set that shows private numbers has lost those keys to everybody.
+    if PRIVATE.iter().any(|member| entry.get(member).is_some()) {
+        return Err(Why::Private);
+    }
+    let jwk: Jwk = serde_json::from_value(entry).map_err(|_| Why::Malformed)?;
+    if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature)
+    {
+        return Err(Why::OtherUse);
+    }
+    if jwk.common.key_operations.as_ref().is_some_and(|all| !all.contains(&KeyOperations::Verify)) {
+        return Err(Why::OtherUse);
+    }
+    let algorithm = algorithm(&jwk)?;
+    let decoding = DecodingKey::from_jwk(&jwk).map_err(|_| Why::Malformed)?;
+    let material = serde_json::to_string(&jwk.algorithm).map_err(|_| Why::Malformed)?;
+    Ok(Key { id: jwk.common.key_id, algorithm, decoding, material })
+}
+
+/// The one algorithm of a key: the one it names if its type can do that, else its type's usual one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enums grow with their crate")]
+fn algorithm(jwk: &Jwk) -> Result<Algorithm, Why> {
+    let usual = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+        AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
+            EllipticCurve::P256 => Algorithm::ES256,
+            EllipticCurve::P384 => Algorithm::ES384,
+            _ => return Err(Why::UnknownType),
+        },
+        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+            Algorithm::EdDSA
+        }
+        AlgorithmParameters::OctetKey(_) => return Err(Why::Symmetric),
+        _ => return Err(Why::UnknownType),
+    };
+    match (jwk.common.key_algorithm.as_ref(), usual) {
+        (None, usual) => Ok(usual),
+        (Some(KeyAlgorithm::RS256), Algorithm::RS256) => Ok(Algorithm::RS256),
+        (Some(KeyAlgorithm::RS384), Algorithm::RS256) => Ok(Algorithm::RS384),
+        (Some(KeyAlgorithm::RS512), Algorithm::RS256) => Ok(Algorithm::RS512),
+        (Some(KeyAlgorithm::PS256), Algorithm::RS256) => Ok(Algorithm::PS256),
+        (Some(KeyAlgorithm::PS384), Algorithm::RS256) => Ok(Algorithm::PS384),
+        (Some(KeyAlgorithm::PS512), Algorithm::RS256) => Ok(Algorithm::PS512),
+        (Some(KeyAlgorithm::ES256), Algorithm::ES256) => Ok(Algorithm::ES256),
+        (Some(KeyAlgorithm::ES384), Algorithm::ES384) => Ok(Algorithm::ES384),
+        (Some(KeyAlgorithm::EdDSA), Algorithm::EdDSA) => Ok(Algorithm::EdDSA),
+        (Some(_), _) => Err(Why::OtherAlgorithm),
+    }
+}
+
+/// Nothing in it can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
+    /// Something else was served.
+    #[error("it is not a JWK set")]
+    NotASet,
+    /// A set, with nothing to verify with.
+    #[error("the JWK set has no key to verify with")]
+    NoKey,
+}
+
+/// An entry that was passed over.
+#[derive(Debug)]
+pub struct Skipped {
+    /// What it calls itself.
+    pub id: Option<String>,
+    /// What is wrong with it.
+    pub why: Why,
+}
+
+/// Why a key is not one to verify with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// It shows its private half.
+    #[error("it shows its private numbers")]
+    Private,
+    /// A shared secret has no place in public.
+    #[error("it is symmetric")]
+    Symmetric,
+    /// Members are missing or of the wrong type.
+    #[error("it is malformed")]
+    Malformed,
+    /// For encryption, say.
+    #[error("it is not for verifying signatures")]
+    OtherUse,
+    /// A key type or curve that we do not verify.
+    #[error("its type or curve is not supported")]
+    UnknownType,
+    /// Not for signatures of its own type.
+    #[error("its algorithm does not go with its type")]
+    OtherAlgorithm,
+}
+
+#[derive(Deserialize)]
+struct Set {
+    keys: Vec<Value>,
+}
+
+const PRIVATE: [&str; 6] = ["d", "p", "q", "dp", "dq", "qi"];
+
+/// More than any issuer publishes; a bound on what one fetch can make us hold.
+const MOST_KEYS: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn good() -> Value {
+        json!({
+            "kty": "EC", "crv": "P-256", "kid": "1", "alg": "ES256", "use": "sig",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        })
+    }
+
+    #[track_caller]
+    fn skips(why: Why, spoil: impl FnOnce(&mut Value)) {
+        let mut bad = good();
+        spoil(&mut bad);
+        let set = json!({ "keys": [bad, good()] }).to_string();
+        let parsed = parse(set.as_bytes()).unwrap();
+        assert_eq!(parsed.keys.len(), 1, "the good key stays");
+        assert_eq!(parsed.skipped[0].why, why);
+    }
+
+    #[test]
+    fn skips_a_key_that_shows_its_private_numbers() {
+        skips(Why::Private, |key| key["d"] = json!("AQ"));
+    }
+
+    #[test]
+    fn skips_a_shared_secret() {
+        skips(Why::Symmetric, |key| *key = json!({"kty": "oct", "kid": "2", "k": "c2VjcmV0"}));
+    }
+
+    #[test]
+    fn skips_a_key_for_encryption() {
+        skips(Why::OtherUse, |key| key["use"] = json!("enc"));
+    }
+
+    #[test]
+    fn skips_a_key_whose_operations_lack_verify() {
+        skips(Why::OtherUse, |key| key["key_ops"] = json!(["sign"]));
+    }
+
+    #[test]
+    fn skips_a_key_whose_algorithm_is_of_another_type() {
+        skips(Why::OtherAlgorithm, |key| key["alg"] = json!("RS256"));
+        skips(Why::OtherAlgorithm, |key| key["alg"] = json!("ES384"));
+    }
+
+    #[test]
+    fn skips_a_key_type_from_the_future() {
+        skips(Why::UnknownType, |key| *key = json!({"kty": "AKP", "alg": "ML-DSA-44"}));
+    }
+
+    #[test]
+    fn skips_what_is_no_key() {
+        skips(Why::Malformed, |key| key["x"] = json!("not base64!"));
+        skips(Why::Malformed, |key| *key = json!(7));
+    }
+
+    #[test]
+    fn a_key_without_an_algorithm_has_its_types_usual_one() {
+        let mut key = good();
+        key.as_object_mut().unwrap().remove("alg");
+        let parsed = parse(json!({ "keys": [key] }).to_string().as_bytes()).unwrap();
+        assert_eq!(parsed.keys[0].algorithm, Algorithm::ES256);
+    }
+
+    #[test]
+    fn nothing_usable_is_an_error() {
+        assert_eq!(parse(b"<html>").unwrap_err(), Unusable::NotASet);
+        assert_eq!(parse(br#"{"keys":[]}"#).unwrap_err(), Unusable::NoKey);
+    }
+}

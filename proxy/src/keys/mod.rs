@@ -1,0 +1,110 @@
+//! An issuer's public keys.
+
+pub mod jwks;
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use jsonwebtoken::{Algorithm, DecodingKey};
+
+/// One public key and the single algorithm that it verifies (RFC 8725 section 3.1).
+pub struct Key {
+    id: Option<String>,
+    algorithm: Algorithm,
+    decoding: DecodingKey,
+    /// The key's own numbers, by which two fetches are compared.
+    material: String,
+}
+
+impl Key {
+    /// Whether `signature` is this key's, over `message`.
+    pub(crate) fn verifies(&self, message: &[u8], signature: &str) -> bool {
+        jsonwebtoken::crypto::verify(signature, message, &self.decoding, self.algorithm)
+            .unwrap_or(false)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.id, self.algorithm, &self.material) == (&other.id, other.algorithm, &other.material)
+    }
+}
+
+/// The keys of one issuer at one time. Immutable, never empty.
+pub struct KeySet {
+    generation: u64,
+    keys: Vec<Key>,
+}
+
+impl KeySet {
+    /// Rises with every change, so that what an older set vouched for can be told.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The keys that a token with this key id may have been signed with.
+    pub(crate) fn candidates<'k>(
+        &'k self,
+        id: Option<&'k str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = &'k Key> {
+        let named = move |key: &&Key| id.is_none() || key.id.as_deref() == id;
+        let fits = move |key: &&Key| key.algorithm == algorithm;
+        self.keys.iter().filter(named).filter(fits).take(MOST_CANDIDATES)
+    }
+
+    /// Whether the issuer publishes a key of this id at all.
+    pub(crate) fn knows(&self, id: &str) -> bool {
+        self.keys.iter().any(|key| key.id.as_deref() == Some(id))
+    }
+
+    /// How many keys there are.
+    pub fn size(&self) -> usize {
+        self.keys.len()
+    }
+}
+
+/// The current [`KeySet`], or none yet. Only the refresher writes; requests only read.
+#[derive(Default)]
+pub struct Keyring(ArcSwapOption<KeySet>);
+
+impl Keyring {
+    /// The keys in force.
+    pub fn current(&self) -> Option<Arc<KeySet>> {
+        self.0.load_full()
+    }
+
+    /// Takes over `keys`; tells whether they differ from those before.
+    pub fn replace(&self, keys: Vec<Key>) -> bool {
+        let old = self.0.load();
+        if old.as_ref().is_some_and(|old| old.keys == keys) {
+            return false;
+        }
+        let generation = old.as_ref().map_or(1, |old| old.generation + 1);
+        self.0.store(Some(Arc::new(KeySet { generation, keys })));
+        true
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.id.as_deref().unwrap_or("-");
+        write!(f, "{id} ({:?})", self.algorithm)
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "generation {}: {:?}", self.generation, self.keys)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.current(), f)
+    }
+}
+
+/// A token without a key id costs at most this many signature checks.
+const MOST_CANDIDATES: usize = 4;

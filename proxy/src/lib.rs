@@ -1,0 +1,45 @@
+//! Postern: an authenticating reverse proxy for MCP servers.
+//!
+//! # The life of a request
+//!
+//! ```text
+//! listener ─► gateway ─► framing ─► route ─┬─► metadata, health ──────────────► answer ─┐
+//!                                          └─► token ─► authenticate ─► authorize       │
+//!                                                │            │             │           │
+//!                                                └──► challenge ◄───────────┤ ─► answer ┤
+//!                                                                           ▼           │
+//!                                              upstream ◄── headers ◄──── permit        │
+//!                                                  └──────────────────────────────► record
+//! ```
+//!
+//! `edge` accepts connections and hands them to pingora; pingora calls `gateway` for each request;
+//! `gateway` asks [`pipeline::Pipeline::decide`], which reads only its arguments: one generation of
+//! the configuration, the request's head, and the time. Without a [`pipeline::authorize::Permit`]
+//! no phase reaches the upstream. Beside them `refresh` keeps each issuer's keys current.
+
+mod admin;
+mod cli;
+pub mod config;
+#[cfg(feature = "dev")]
+mod dev;
+mod edge;
+mod exchange;
+mod gateway;
+pub mod keys;
+mod outbound;
+pub mod pipeline;
+mod record;
+mod refresh;
+mod server;
+mod snapshot;
+mod upstream;
+
+use std::process::ExitCode;
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    // First of all: pingora would install another provider where none is, and the HTTP client panics
+    // where it finds several to choose from. An error says that it is installed already.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    cli::main()
+}

@@ -1,0 +1,184 @@
+//! Replies the proxy gives by itself.
+
+use bytes::Bytes;
+use http::response::Builder;
+use http::{HeaderValue, Response, StatusCode, header};
+use serde_json::json;
+
+use super::authenticate::Rejected;
+use super::authorize::Forbidden;
+use super::challenge::Challenge;
+use super::framing::Misframed;
+
+/// One variant per reply that a client can see.
+#[derive(Debug)]
+pub enum Answer {
+    /// 200 with the metadata document.
+    Metadata(Bytes),
+    /// 204: any page may read the metadata.
+    MetadataPreflight(Option<HeaderValue>),
+    /// 200: name, version, endpoints.
+    Landing(Bytes),
+    /// 200: alive.
+    Healthy,
+    /// 401: authenticate first.
+    NoCredentials(Challenge),
+    /// 401: with another token.
+    InvalidToken(Challenge, Rejected),
+    /// 400: credentials given in a way that nobody should guess about.
+    BadCredentials(Challenge),
+    /// 403: come back with more scope.
+    InsufficientScope(Challenge, Forbidden),
+    /// 503: we cannot judge now.
+    NoKeys,
+    /// 404.
+    NotFound,
+    /// 405 at a public place.
+    WrongMethod,
+    /// 400: a path with two readings.
+    Ambiguous,
+    /// Malformed or too large.
+    Misframed(Misframed),
+    /// The upstream cannot be reached.
+    BadGateway,
+    /// The upstream did not answer in time.
+    GatewayTimeout,
+    /// Our own fault.
+    Internal,
+}
+
+impl Answer {
+    /// The whole reply. Every body is JSON, and no refusal may be stored.
+    pub(crate) fn into_response(self) -> http::Result<Response<Bytes>> {
+        let status = self.status();
+        let reply = Response::builder().status(status);
+        match self {
+            Self::Metadata(document) => readable(reply)
+                .header(header::CACHE_CONTROL, "public, max-age=300")
+                .header(header::CONTENT_TYPE, JSON)
+                .body(document),
+            Self::MetadataPreflight(wanted) => preflight(reply, wanted).body(Bytes::new()),
+            Self::Landing(document) => stored_never(reply).body(document),
+            Self::Healthy => stored_never(reply).body(Bytes::from_static(b"{\"status\":\"ok\"}")),
+            Self::NoCredentials(challenge) => challenged(reply, challenge)
+                .body(error("unauthorized", "send an access token: Authorization: Bearer …")),
+            Self::InvalidToken(challenge, why) => {
+                challenged(reply, challenge).body(error("invalid_token", &why.to_string()))
+            }
+            Self::BadCredentials(challenge) => challenged(reply, challenge).body(error(
+                "invalid_request",
+                "send exactly one Authorization header: Bearer and one token",
+            )),
+            Self::InsufficientScope(challenge, _) => challenged(reply, challenge).body(error(
+                "insufficient_scope",
+                "the token lacks a scope that this request needs",
+            )),
+            Self::NoKeys => stored_never(reply).header(header::RETRY_AFTER, "5").body(error(
+                "temporarily_unavailable",
+                "the keys to check the token with cannot be had now; try again",
+            )),
+            Self::NotFound => {
+                stored_never(reply).body(error("not_found", "nothing is served here"))
+            }
+            Self::WrongMethod => readable(stored_never(reply))
+                .header(header::ALLOW, "GET, HEAD, OPTIONS")
+                .body(error("method_not_allowed", "this document can only be read")),
+            Self::Ambiguous => stored_never(reply).body(error(
+                "invalid_request",
+                "the path can be read in more than one way; use plain segments",
+            )),
+            Self::Misframed(why) => {
+                stored_never(reply).body(error("invalid_request", &why.to_string()))
+            }
+            Self::BadGateway => stored_never(reply)
+                .body(error("bad_gateway", "the server behind this gateway cannot be reached")),
+            Self::GatewayTimeout => stored_never(reply).body(error(
+                "gateway_timeout",
+                "the server behind this gateway did not answer in time",
+            )),
+            Self::Internal => stored_never(reply).body(error("server_error", "the gateway failed")),
+        }
+    }
+
+    /// The outcome's name in logs and metrics: a small, fixed set.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Metadata(_) | Self::MetadataPreflight(_) => "metadata",
+            Self::Landing(_) => "landing",
+            Self::Healthy => "health",
+            Self::NoCredentials(_) => "no_credentials",
+            Self::InvalidToken(_, why) => why.code(),
+            Self::BadCredentials(_) => "bad_credentials",
+            Self::InsufficientScope(..) => "insufficient_scope",
+            Self::NoKeys => "no_keys",
+            Self::NotFound => "not_found",
+            Self::WrongMethod => "wrong_method",
+            Self::Ambiguous => "ambiguous_path",
+            Self::Misframed(why) => misframed(*why).1,
+            Self::BadGateway => "bad_gateway",
+            Self::GatewayTimeout => "gateway_timeout",
+            Self::Internal => "internal",
+        }
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Metadata(_) | Self::Landing(_) | Self::Healthy => StatusCode::OK,
+            Self::MetadataPreflight(_) => StatusCode::NO_CONTENT,
+            Self::NoCredentials(_) | Self::InvalidToken(..) => StatusCode::UNAUTHORIZED,
+            Self::BadCredentials(_) | Self::Ambiguous => StatusCode::BAD_REQUEST,
+            Self::InsufficientScope(..) => StatusCode::FORBIDDEN,
+            Self::NoKeys => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Misframed(why) => misframed(*why).0,
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+fn misframed(why: Misframed) -> (StatusCode, &'static str) {
+    match why {
+        Misframed::Version => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http_version"),
+        Misframed::Host => (StatusCode::BAD_REQUEST, "bad_host"),
+        Misframed::Method => (StatusCode::METHOD_NOT_ALLOWED, "bad_method"),
+        Misframed::Length => (StatusCode::BAD_REQUEST, "bad_length"),
+        Misframed::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"),
+        Misframed::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
+        Misframed::Target => (StatusCode::BAD_REQUEST, "bad_target"),
+        Misframed::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
+    }
+}
+
+/// Any page may read it: it says nothing that is not meant for everybody.
+fn readable(reply: Builder) -> Builder {
+    reply.header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")
+}
+
+fn preflight(reply: Builder, wanted: Option<HeaderValue>) -> Builder {
+    let reply = readable(reply)
+        .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS")
+        .header(header::ACCESS_CONTROL_MAX_AGE, "7200")
+        .header(header::VARY, "Access-Control-Request-Headers");
+    match wanted {
+        // Clients send MCP-Protocol-Version here, and may send others: none of them matters.
+        Some(headers) => reply.header(header::ACCESS_CONTROL_ALLOW_HEADERS, headers),
+        None => reply,
+    }
+}
+
+fn challenged(reply: Builder, challenge: Challenge) -> Builder {
+    stored_never(reply).header(header::WWW_AUTHENTICATE, challenge.into_header())
+}
+
+fn stored_never(reply: Builder) -> Builder {
+    reply.header(header::CACHE_CONTROL, "no-store").header(header::CONTENT_TYPE, JSON)
+}
+
+fn error(code: &str, description: &str) -> Bytes {
+    json!({ "error": code, "error_description": description }).to_string().into()
+}
+
+const JSON: &str = "application/json";

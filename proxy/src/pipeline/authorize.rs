@@ -1,0 +1,60 @@
+//! May this principal do this?
+
+use super::authenticate::VerifiedToken;
+use super::headers::Header;
+use super::token::Principal;
+use crate::config::Scope;
+
+/// The scopes that every caller needs.
+#[derive(Debug)]
+pub struct Policy {
+    required: Vec<Scope>,
+}
+
+impl Policy {
+    pub(super) fn new(required: &[Scope]) -> Self {
+        Self { required: required.to_vec() }
+    }
+
+    /// Turns proof of identity into permission to pass.
+    pub fn authorize(&self, token: VerifiedToken) -> Result<Permit, Forbidden> {
+        let principal = token.principal();
+        if self.required.iter().all(|scope| principal.has_scope(scope.as_str())) {
+            return Ok(Permit(token));
+        }
+        Err(Forbidden(token))
+    }
+}
+
+/// Leave to reach the upstream, and whose it is. Only [`Policy::authorize`] makes one.
+#[must_use]
+#[derive(Debug)]
+pub struct Permit(VerifiedToken);
+
+impl Permit {
+    /// Who may pass.
+    pub fn principal(&self) -> &Principal {
+        self.0.principal()
+    }
+
+    /// What the upstream is told of them.
+    pub(crate) fn headers(&self) -> &[Header] {
+        self.0.headers()
+    }
+
+    /// Whether the token had been verified before.
+    pub(crate) fn remembered(&self) -> bool {
+        self.0.remembered()
+    }
+}
+
+/// The token is good, but not for this.
+#[derive(Debug)]
+pub struct Forbidden(VerifiedToken);
+
+impl Forbidden {
+    /// Who may not pass.
+    pub fn principal(&self) -> &Principal {
+        self.0.principal()
+    }
+}

@@ -1,0 +1,178 @@
+//! What a token says: JSON read so strictly that no two readers can disagree about it.
+
+use std::fmt;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::{self, Deserialize, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// A JSON object in which no name occurs twice, at any depth.
+#[derive(Debug)]
+pub(super) struct Claims(Map<String, Value>);
+
+impl Claims {
+    /// Decodes one part of a token.
+    pub(super) fn decode(part: &str) -> Option<Self> {
+        let json = URL_SAFE_NO_PAD.decode(part).ok()?;
+        match serde_json::from_slice(&json).ok()? {
+            Strict(Value::Object(members)) => Some(Self(members)),
+            Strict(_) => None,
+        }
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.get(name)?.as_str()
+    }
+
+    /// An absent claim is fine; one of the wrong type is not.
+    pub(super) fn optional_text(&self, name: &str) -> Result<Option<&str>, WrongType> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(WrongType),
+        }
+    }
+
+    /// A `NumericDate` (RFC 7519 section 2), which may have a fraction.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Duration>, WrongType> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Number(seconds)) => since_epoch(seconds).map(Some).ok_or(WrongType),
+            Some(_) => Err(WrongType),
+        }
+    }
+
+    /// One text or a list of texts.
+    pub(super) fn texts(&self, name: &str) -> Result<Vec<&str>, WrongType> {
+        match self.get(name) {
+            None => Ok(Vec::new()),
+            Some(Value::String(only)) => Ok(vec![only]),
+            Some(Value::Array(all)) => {
+                all.iter().map(|one| one.as_str().ok_or(WrongType)).collect()
+            }
+            Some(_) => Err(WrongType),
+        }
+    }
+}
+
+/// A claim is not of the type that its definition gives it.
+#[derive(Debug)]
+pub(super) struct WrongType;
+
+fn since_epoch(seconds: &Number) -> Option<Duration> {
+    match seconds.as_u64() {
+        Some(whole) => Some(Duration::from_secs(whole)),
+        // Before 1970 is past for every purpose here.
+        None => Duration::try_from_secs_f64(seconds.as_f64()?.max(0.0)).ok(),
+    }
+}
+
+/// `serde_json` keeps the last of two members with one name; other readers keep the first.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Self)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without repeated names")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut values = Vec::new();
+        while let Some(Strict(value)) = items.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Value, A::Error> {
+        let mut members = Map::new();
+        while let Some((name, Strict(value))) = pairs.next_entry::<String, Strict>()? {
+            if members.insert(name, value).is_some() {
+                return Err(de::Error::custom("a name occurs twice"));
+            }
+        }
+        Ok(Value::Object(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Option<Claims> {
+        Claims::decode(&URL_SAFE_NO_PAD.encode(json))
+    }
+
+    #[test]
+    fn a_name_may_not_occur_twice_at_any_depth() {
+        assert!(read(r#"{"sub":"a","iss":"b"}"#).is_some());
+        assert!(read(r#"{"sub":"a","sub":"b"}"#).is_none());
+        assert!(read(r#"{"sub":"a","\u0073ub":"b"}"#).is_none());
+        assert!(read(r#"{"x":[{"y":{"z":1,"z":1}}]}"#).is_none());
+    }
+
+    #[test]
+    fn only_an_object_will_do() {
+        for json in ["[]", "7", "\"a\"", "null", "{", "{} {}", "", "\u{feff}{}"] {
+            assert!(read(json).is_none(), "{json}");
+        }
+    }
+
+    #[test]
+    fn nesting_and_numbers_are_bounded() {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(read(&deep).is_none());
+        assert!(read(r#"{"exp":1e309}"#).is_none());
+        assert!(read(r#"{"exp":NaN}"#).is_none());
+    }
+
+    #[test]
+    fn a_time_is_a_number_and_nothing_else() {
+        let time = |json: &str| read(json).unwrap().time("exp");
+        assert_eq!(time(r#"{"exp":1.5}"#).unwrap(), Some(Duration::from_millis(1500)));
+        assert_eq!(time(r#"{"exp":-5}"#).unwrap(), Some(Duration::ZERO));
+        assert_eq!(time("{}").unwrap(), None);
+        for json in [r#"{"exp":"1"}"#, r#"{"exp":null}"#, r#"{"exp":[1]}"#, r#"{"exp":1e300}"#] {
+            assert!(time(json).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Is this a request that every reader takes for the same one?
+
+use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, Method, Version};
+
+/// The largest request that is looked at.
+#[derive(Clone, Debug)]
+pub struct Bounds {
+    /// Bytes in the head.
+    pub header_bytes: usize,
+    /// Fields in the head.
+    pub headers: usize,
+    /// Bytes in the body, as far as it is announced.
+    pub body_bytes: usize,
+}
+
+impl Bounds {
+    /// Refuses what is malformed or too large, before anything else is asked of it.
+    pub fn check_head(&self, request: &Parts) -> Result<(), Misframed> {
+        let headers = &request.headers;
+        if request.version < Version::HTTP_11 {
+            return Err(Misframed::Version);
+        }
+        let bytes: usize =
+            headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        if bytes + target > self.header_bytes || headers.len() > self.headers {
+            return Err(Misframed::HeadTooLarge);
+        }
+        if request.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
+            return Err(Misframed::Host);
+        }
+        if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING)
+            || headers.get_all(TRANSFER_ENCODING).iter().count() > 1
+        {
+            return Err(Misframed::Length);
+        }
+        announced_length(headers).map(|_| ())
+    }
+
+    /// Refuses what the upstream should not get. Only callers that may pass are told so: a client
+    /// that has no token yet must hear of that first, whatever else is wrong.
+    pub fn check_content(&self, request: &Parts) -> Result<(), Misframed> {
+        if request.method == Method::TRACE || request.method == Method::CONNECT {
+            return Err(Misframed::Method);
+        }
+        match announced_length(&request.headers)? {
+            Some(length) if length > self.body_bytes => Err(Misframed::BodyTooLarge),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// Whether the client waits for leave before it sends its body.
+pub(crate) fn waits_for_leave(headers: &HeaderMap) -> bool {
+    headers.contains_key(EXPECT)
+}
+
+fn announced_length(headers: &HeaderMap) -> Result<Option<usize>, Misframed> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(length) = lengths.next() else { return Ok(None) };
+    // Equal ones are legal, and a reader that takes the other line is still one too many.
+    if lengths.next().is_some() {
+        return Err(Misframed::Length);
+    }
+    let digits = length.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let digits = digits.filter(|text| !text.is_empty()).ok_or(Misframed::Length)?;
+    // More digits than a number holds is larger than any bound.
+    Ok(Some(digits.parse().unwrap_or(usize::MAX)))
+}
+
+/// Why a request is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misframed {
+    /// Neither HTTP/1.1 nor HTTP/2.
+    #[error("only HTTP/1.1 and HTTP/2 are spoken here")]
+    Version,
+    /// None, or several.
+    #[error("exactly one Host header is expected")]
+    Host,
+    /// `TRACE`, `CONNECT`.
+    #[error("this method is not served")]
+    Method,
+    /// Where the body ends depends on the reader.
+    #[error("the length of the body is given in more than one way")]
+    Length,
+    /// Too many fields or bytes.
+    #[error("the request head is too large")]
+    HeadTooLarge,
+    /// Announced or sent.
+    #[error("the request body is too large")]
+    BodyTooLarge,
+    /// Another path than the one that was parsed would be forwarded.
+    #[error("the request target is not valid")]
+    Target,
+    /// The body came too slowly.
+    #[error("the request took too long to arrive")]
+    TooSlow,
+}

@@ -1,0 +1,232 @@
+//! What the upstream hears: strip by construction, then set.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde_json::Value;
+
+use super::token::Principal;
+use crate::config::{Authorization, Forward, OWN_HEADERS, Upstream};
+
+/// One header to send.
+pub(crate) type Header = (HeaderName, HeaderValue);
+
+/// What one verified token adds to each of its requests.
+pub(super) type Stamped = Box<[Header]>;
+
+/// Which claims travel, and under which names.
+pub(super) struct ClaimHeaders {
+    extra: Vec<(String, HeaderName)>,
+}
+
+impl ClaimHeaders {
+    pub(super) fn new(extra: &[(String, HeaderName)]) -> Self {
+        Self { extra: extra.to_vec() }
+    }
+
+    /// Written once per token. What the token does not say leaves no header.
+    pub(super) fn stamp<'c>(
+        &self,
+        principal: &Principal,
+        claim: impl Fn(&str) -> Option<&'c Value>,
+    ) -> Stamped {
+        let fixed = [
+            (SUBJECT, Some(principal.subject.clone())),
+            (ISSUER, Some(principal.issuer.clone())),
+            (CLIENT_ID, principal.client.clone()),
+            (SCOPES, Some(principal.scopes.join(" "))),
+        ];
+        let extra = self.extra.iter();
+        let extra = extra.map(|(name, header)| (header.clone(), claim(name).and_then(claim_text)));
+        let present = |(name, text): (HeaderName, Option<String>)| {
+            text.filter(|text| !text.is_empty()).map(|text| (name, encode(&text)))
+        };
+        fixed.into_iter().chain(extra).filter_map(present).collect()
+    }
+}
+
+/// Text goes as it is; everything else, lists included, as JSON.
+fn claim_text(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Some(value.to_string())
+        }
+    }
+}
+
+/// Printable ASCII goes as it is, the rest in the base64 form that MCP gives header values
+/// (2026-07-28, Value Encoding): no value can end its line or stand for another.
+fn encode(text: &str) -> HeaderValue {
+    let printable = text.bytes().all(|byte| matches!(byte, 0x20..=0x7E));
+    let plain = printable && text.trim() == text && !text.starts_with(BASE64_MARK);
+    if plain && let Ok(value) = HeaderValue::from_str(text) {
+        return value;
+    }
+    let wrapped = format!("{BASE64_MARK}{}?=", STANDARD.encode(text));
+    HeaderValue::from_str(&wrapped).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// What may pass from the client to the upstream, and what we say ourselves.
+#[derive(Debug)]
+pub struct Relay {
+    claim_names: Vec<HeaderName>,
+    keep_token: bool,
+    host: HeaderValue,
+}
+
+impl Relay {
+    pub(crate) fn new(forward: &Forward, upstream: &Upstream) -> Self {
+        Self {
+            claim_names: forward.claims.iter().map(|(_, header)| header.clone()).collect(),
+            keep_token: forward.authorization == Authorization::Keep,
+            host: host(upstream),
+        }
+    }
+
+    /// Names that end here, whoever sent them.
+    pub(crate) fn dropped(&self, headers: &HeaderMap) -> Vec<HeaderName> {
+        headers.keys().filter(|name| !self.passes(name)).cloned().collect()
+    }
+
+    /// The upstream's own name: the one that clients dialled means nothing to it.
+    pub(crate) fn host(&self) -> Header {
+        (HOST, self.host.clone())
+    }
+
+    fn passes(&self, name: &HeaderName) -> bool {
+        if name == AUTHORIZATION {
+            return self.keep_token;
+        }
+        let text = name.as_str();
+        // Servers fold `_`, `.` and other marks into `-`: a name with any of them may be read as
+        // one that we set or judge by, so none of them passes.
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !text.starts_with(OWN_HEADERS)
+            && !SPEAKS_FOR_A_PROXY.iter().any(|prefix| text.starts_with(prefix))
+            && !self.claim_names.contains(name)
+    }
+}
+
+/// A backend on this machine expects to be called by a local name.
+fn host(upstream: &Upstream) -> HeaderValue {
+    match upstream {
+        Upstream::Unix(_) => HeaderValue::from_static("localhost"),
+        Upstream::Tcp(address) => HeaderValue::from_str(&address.to_string())
+            .unwrap_or(HeaderValue::from_static("localhost")),
+    }
+}
+
+const SUBJECT: HeaderName = HeaderName::from_static("x-postern-subject");
+const ISSUER: HeaderName = HeaderName::from_static("x-postern-issuer");
+const CLIENT_ID: HeaderName = HeaderName::from_static("x-postern-client-id");
+const SCOPES: HeaderName = HeaderName::from_static("x-postern-scopes");
+
+const BASE64_MARK: &str = "=?base64?";
+
+/// Beginnings of names by which proxies tell backends who called and what was asked for.
+const SPEAKS_FOR_A_PROXY: [&str; 22] = [
+    "cdn-loop",
+    "cf-connecting-",
+    "client-cert",
+    "dpop",
+    "fastly-client-ip",
+    "forwarded",
+    "front-end-https",
+    "proxy-",
+    "true-client-ip",
+    "via",
+    "x-auth-request-",
+    "x-client-",
+    "x-cluster-client-ip",
+    "x-envoy-",
+    "x-forwarded-",
+    "x-http-method",
+    "x-method-override",
+    "x-original-",
+    "x-real-ip",
+    "x-remote-",
+    "x-rewrite-",
+    "x-validated-jwt",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn relay() -> Relay {
+        let forward = Forward {
+            claims: vec![("email".into(), HeaderName::from_static("x-user-email"))],
+            authorization: Authorization::Strip,
+        };
+        Relay::new(&forward, &Upstream::Unix("/run/backend.sock".into()))
+    }
+
+    #[track_caller]
+    fn passes(name: &str) -> bool {
+        relay().passes(&name.parse().unwrap())
+    }
+
+    #[test]
+    fn what_clients_say_to_backends_passes() {
+        for name in ["accept", "mcp-method", "mcp-param-region", "mcp-session-id", "traceparent"] {
+            assert!(passes(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn nobody_else_speaks_in_our_name() {
+        for name in ["X-Postern-Subject", "x_postern_subject", "X.Postern.Subject", "x-postern-new"]
+        {
+            assert!(!passes(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_claims_header_is_ours_however_spelt() {
+        for name in ["X-User-Email", "x_user_email", "x-user_email", "x.user.email"] {
+            assert!(!passes(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_client_cannot_pose_as_a_proxy() {
+        for name in [
+            "Forwarded",
+            "X-Forwarded-For",
+            "X-Forwarded-Uri",
+            "X-Real-IP",
+            "Via",
+            "X-Original-URL",
+            "X-HTTP-Method-Override",
+            "Client-Cert",
+            "Proxy-Authorization",
+        ] {
+            assert!(!passes(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_token_ends_here_unless_the_operator_says_otherwise() {
+        assert!(!passes("Authorization"));
+    }
+
+    #[test]
+    fn a_value_can_neither_end_its_line_nor_pose_as_encoded() {
+        assert_eq!(encode("ada"), "ada");
+        assert_eq!(encode("a\r\nX-Admin: 1"), "=?base64?YQ0KWC1BZG1pbjogMQ==?=");
+        assert_eq!(encode("Zoë"), "=?base64?Wm/Dqw==?=");
+        assert_eq!(encode(" ada"), "=?base64?IGFkYQ==?=");
+        assert_eq!(encode("=?base64?YQ==?="), "=?base64?PT9iYXNlNjQ/WVE9PT89?=");
+    }
+
+    #[test]
+    fn lists_and_numbers_travel_as_json_and_absent_claims_not_at_all() {
+        assert_eq!(claim_text(&json!(["a", "b,c"])).unwrap(), r#"["a","b,c"]"#);
+        assert_eq!(claim_text(&json!(7)).unwrap(), "7");
+        assert_eq!(claim_text(&json!(null)), None);
+    }
+}

@@ -1,0 +1,69 @@
+//! The protected resource metadata document (RFC 9728).
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::config::{Issuer, Rules, Scope};
+
+/// Written once per snapshot; served many times.
+#[derive(Debug)]
+pub(super) struct Metadata {
+    path: String,
+    url: String,
+    document: Bytes,
+}
+
+impl Metadata {
+    pub(super) fn new(rules: &Rules) -> Self {
+        // Section 3.1: the well-known part goes between host and path.
+        let path = format!("{WELL_KNOWN}{}", rules.resource.path());
+        let document = Document {
+            resource: rules.resource.as_str(),
+            authorization_servers: rules
+                .issuers
+                .iter()
+                .map(|trusted| &trusted.issuer)
+                .map(Issuer::as_str)
+                .collect(),
+            scopes_supported: rules.scopes.iter().map(Scope::as_str).collect(),
+            bearer_methods_supported: ["header"],
+            resource_name: rules.name.as_deref(),
+            resource_documentation: rules.documentation.as_ref().map(url::Url::as_str),
+        };
+        Self {
+            url: format!("{}{path}", rules.resource.origin()),
+            path,
+            document: serde_json::to_vec(&document).unwrap_or_default().into(),
+        }
+    }
+
+    pub(super) fn document(&self) -> Bytes {
+        self.document.clone()
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The same document at the root and at the endpoint's own place: clients try either. Some put
+    /// a slash at the end.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        path == WELL_KNOWN || path == self.path
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    resource: &'a str,
+    authorization_servers: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    scopes_supported: Vec<&'a str>,
+    bearer_methods_supported: [&'a str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource_documentation: Option<&'a str>,
+}
+
+const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";

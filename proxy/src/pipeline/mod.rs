@@ -1,0 +1,165 @@
+//! What to do with a request. Pure: no I/O, no clock, no framework.
+
+pub mod answer;
+pub mod authenticate;
+pub mod authorize;
+pub mod challenge;
+mod claims;
+pub mod framing;
+pub mod headers;
+mod metadata;
+mod route;
+pub mod token;
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::ACCESS_CONTROL_REQUEST_HEADERS;
+use http::request::Parts;
+use serde_json::json;
+
+use crate::config::Rules;
+use crate::keys::Keyring;
+use answer::Answer;
+use authenticate::{Rejected, UnknownKey, Verifier};
+use authorize::{Permit, Policy};
+use challenge::Challenges;
+use framing::Bounds;
+use headers::Relay;
+use metadata::Metadata;
+use route::Route;
+use token::{BearerToken, NoBearer};
+
+/// Where a request goes next.
+#[must_use]
+#[derive(Debug)]
+pub enum Decision {
+    /// We answer; the upstream never sees it.
+    Answer(Answer),
+    /// It passes, on the strength of this permit.
+    Forward(Permit),
+    /// Ask the issuer for its keys, then decide once more.
+    NeedKey(UnknownKey),
+}
+
+/// The stages, built once per configuration. Immutable.
+#[derive(Debug)]
+pub struct Pipeline {
+    bounds: Bounds,
+    endpoint: String,
+    landing: Bytes,
+    metadata: Metadata,
+    challenges: Challenges,
+    verifier: Verifier,
+    policy: Policy,
+    relay: Relay,
+}
+
+impl Pipeline {
+    /// Cannot fail: [`Rules`] already passed every check.
+    pub fn new(rules: &Rules, bounds: Bounds, keyrings: &[Arc<Keyring>]) -> Self {
+        let metadata = Metadata::new(rules);
+        Self {
+            bounds,
+            endpoint: rules.resource.path().to_owned(),
+            landing: landing(rules, &metadata),
+            challenges: Challenges::new(metadata.url(), &rules.scopes),
+            metadata,
+            verifier: Verifier::new(rules, keyrings),
+            policy: Policy::new(&rules.scopes),
+            relay: Relay::new(&rules.forward, &rules.upstream),
+        }
+    }
+
+    /// The whole pipeline, top to bottom.
+    pub fn decide(&self, request: &Parts, now: SystemTime) -> Decision {
+        if let Err(why) = self.bounds.check_head(request) {
+            return Decision::Answer(Answer::Misframed(why));
+        }
+        Decision::Answer(match Route::of(request, &self.metadata, &self.endpoint) {
+            Route::Metadata => Answer::Metadata(self.metadata.document()),
+            Route::MetadataPreflight => Answer::MetadataPreflight(
+                request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned(),
+            ),
+            Route::Landing => Answer::Landing(self.landing.clone()),
+            Route::Health => Answer::Healthy,
+            Route::WrongMethod => Answer::WrongMethod,
+            Route::Ambiguous => Answer::Ambiguous,
+            Route::Unknown => Answer::NotFound,
+            Route::Protected => return self.admit(request, now),
+        })
+    }
+
+    /// Authenticate, then authorize: the only way to a [`Permit`].
+    fn admit(&self, request: &Parts, now: SystemTime) -> Decision {
+        let bearer = match BearerToken::from_headers(&request.headers) {
+            Ok(bearer) => bearer,
+            Err(why) => return Decision::Answer(self.ask_for_token(why)),
+        };
+        let verified = match self.verifier.verify(bearer, now) {
+            Ok(verified) => verified,
+            Err(Rejected::UnknownKey(key)) => return Decision::NeedKey(key),
+            Err(why) => return Decision::Answer(self.reject(why)),
+        };
+        let permit = match self.policy.authorize(verified) {
+            Ok(permit) => permit,
+            Err(forbidden) => {
+                let challenge = self.challenges.insufficient_scope();
+                return Decision::Answer(Answer::InsufficientScope(challenge, forbidden));
+            }
+        };
+        match self.bounds.check_content(request) {
+            Ok(()) => Decision::Forward(permit),
+            Err(why) => Decision::Answer(Answer::Misframed(why)),
+        }
+    }
+
+    /// The answer when the issuer has been asked, and still does not publish the key.
+    pub fn reject_unknown(&self, key: UnknownKey) -> Answer {
+        self.reject(Rejected::UnknownKey(key))
+    }
+
+    /// What to tell the upstream.
+    pub(crate) fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
+    fn ask_for_token(&self, why: NoBearer) -> Answer {
+        match why {
+            NoBearer::Missing | NoBearer::OtherScheme => {
+                Answer::NoCredentials(self.challenges.without_credentials())
+            }
+            NoBearer::Repeated | NoBearer::Malformed => {
+                Answer::BadCredentials(self.challenges.invalid_request(
+                    "send exactly one Authorization header with Bearer and one token",
+                ))
+            }
+        }
+    }
+
+    fn reject(&self, why: Rejected) -> Answer {
+        // Infrastructure trouble: a 401 would send every client into a new login.
+        if why == Rejected::NoKeys {
+            return Answer::NoKeys;
+        }
+        Answer::InvalidToken(self.challenges.invalid_token(why), why)
+    }
+}
+
+fn landing(rules: &Rules, metadata: &Metadata) -> Bytes {
+    let document = json!({
+        "name": rules.name.as_deref().unwrap_or("postern"),
+        "gateway": "postern",
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoints": {
+            "mcp": rules.resource.as_str(),
+            "protected_resource_metadata": metadata.url(),
+            "health": format!("{}/healthz", rules.resource.origin()),
+        },
+    });
+    document.to_string().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Which kind of request is this?
+
+use http::Method;
+use http::request::Parts;
+
+use super::metadata::Metadata;
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// The protected resource metadata document (RFC 9728).
+    Metadata,
+    /// A browser asks whether a page may read the metadata.
+    MetadataPreflight,
+    /// Who we are.
+    Landing,
+    /// Whether we are alive.
+    Health,
+    /// The MCP endpoint and all below it.
+    Protected,
+    /// A public place, asked in a way that it does not answer.
+    WrongMethod,
+    /// A path that two readers could take for two places.
+    Ambiguous,
+    /// Anything else.
+    Unknown,
+}
+
+impl Route {
+    /// Public places match exactly: a pattern is how a path slips past its guard.
+    pub(super) fn of(request: &Parts, metadata: &Metadata, endpoint: &str) -> Self {
+        let path = request.uri.path();
+        if is_ambiguous(path) {
+            return Self::Ambiguous;
+        }
+        // The endpoint comes first: where it is the root, nothing below it is public by accident.
+        if metadata.is_at(path) {
+            return match request.method {
+                Method::OPTIONS => Self::MetadataPreflight,
+                ref method => Self::read_only(method, Self::Metadata),
+            };
+        }
+        if is_within(path, endpoint) {
+            return Self::Protected;
+        }
+        match path {
+            "/" => Self::read_only(&request.method, Self::Landing),
+            "/health" | "/healthz" => Self::read_only(&request.method, Self::Health),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn read_only(method: &Method, place: Self) -> Self {
+        if method == Method::GET || method == Method::HEAD { place } else { Self::WrongMethod }
+    }
+}
+
+fn is_within(path: &str, endpoint: &str) -> bool {
+    path.strip_prefix(endpoint).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Spellings that some reader would resolve to another path than the one we judge: refused, so
+/// that the path which is judged is the path which is forwarded.
+fn is_ambiguous(path: &str) -> bool {
+    let mut segments = path.split('/').skip(1).peekable();
+    let mut odd_segment = false;
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        odd_segment |= matches!(segment, "." | "..") || (segment.is_empty() && !last);
+    }
+    !path.starts_with('/')
+        || odd_segment
+        || path.bytes().any(|byte| matches!(byte, b'\\' | b';' | b'%') || !byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_that_readers_resolve_differently_are_ambiguous() {
+        for path in [
+            "/public/../mcp",
+            "//mcp",
+            "/mcp//x",
+            "/%2e%2e/mcp",
+            "/mcp%2Fx",
+            "/.;/mcp",
+            "/mcp;x=/healthz",
+            "/mcp\\x",
+            "/mcp%00",
+            "/%252e/mcp",
+            "/./mcp",
+            "mcp",
+            "",
+        ] {
+            assert!(is_ambiguous(path), "{path}");
+        }
+        for path in ["/", "/mcp", "/mcp/", "/mcp/sse", "/.well-known/x", "/a.b"] {
+            assert!(!is_ambiguous(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_longer_name_is_another_place() {
+        assert!(
+            is_within("/mcp", "/mcp") && is_within("/mcp/", "/mcp") && is_within("/mcp/a", "/mcp")
+        );
+        assert!(!is_within("/mcpx", "/mcp") && !is_within("/mc", "/mcp"));
+        assert!(is_within("/anything", ""));
+    }
+}

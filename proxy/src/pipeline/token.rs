@@ -1,0 +1,168 @@
+//! A token before and after it is believed.
+
+use std::fmt;
+
+use aws_lc_rs::digest;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+
+/// What followed `Bearer ` in the request. Proves nothing yet.
+#[derive(Clone, Copy)]
+pub struct BearerToken<'a>(&'a str);
+
+impl<'a> BearerToken<'a> {
+    /// Takes the one bearer token from the headers.
+    pub fn from_headers(headers: &'a HeaderMap) -> Result<Self, NoBearer> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let value = values.next().ok_or(NoBearer::Missing)?;
+        if values.next().is_some() {
+            return Err(NoBearer::Repeated);
+        }
+        let text = value.to_str().map_err(|_| NoBearer::Malformed)?;
+        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return Err(if is_scheme(scheme) {
+                NoBearer::OtherScheme
+            } else {
+                NoBearer::Malformed
+            });
+        }
+        let token = rest.trim_start_matches(' ');
+        // RFC 6750 section 2.1: credentials are one b64token and nothing else.
+        if token.is_empty() || !token.bytes().all(is_b64token) {
+            return Err(NoBearer::Malformed);
+        }
+        Ok(Self(token))
+    }
+
+    /// What the token is remembered by; the token itself never is.
+    pub(super) fn digest(self) -> Digest {
+        let mut bytes = [0; digest::SHA256_OUTPUT_LEN];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, self.0.as_bytes()).as_ref());
+        Digest(bytes)
+    }
+
+    /// The parts of a signed JWT in compact form, and of nothing else (RFC 8725bis section 3.14).
+    pub(super) fn compact(self) -> Option<Compact<'a>> {
+        let (signed, signature) = self.0.rsplit_once('.')?;
+        let (header, payload) = signed.split_once('.')?;
+        let base64url = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        let whole =
+            self.0.len() <= MOST_BYTES && [header, payload, signature].into_iter().all(base64url);
+        whole.then_some(Compact { signed, header, payload, signature })
+    }
+}
+
+/// The three parts of a JWT, and the text that was signed.
+pub(super) struct Compact<'a> {
+    pub(super) signed: &'a str,
+    pub(super) header: &'a str,
+    pub(super) payload: &'a str,
+    pub(super) signature: &'a str,
+}
+
+/// SHA-256 of a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Digest([u8; digest::SHA256_OUTPUT_LEN]);
+
+/// Who is calling, as the issuer said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Who vouches.
+    pub issuer: String,
+    /// For whom; a name within the issuer.
+    pub subject: String,
+    /// The program that the token was given to.
+    pub client: Option<String>,
+    /// What the token allows.
+    pub scopes: Vec<String>,
+}
+
+impl Principal {
+    pub(crate) fn has_scope(&self, wanted: &str) -> bool {
+        self.scopes.iter().any(|scope| scope == wanted)
+    }
+}
+
+/// Why the headers hold no bearer token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoBearer {
+    /// No `Authorization` header.
+    #[error("no Authorization header")]
+    Missing,
+    /// Credentials of another kind.
+    #[error("the Authorization header is of another scheme")]
+    OtherScheme,
+    /// More than one, so which would the upstream read?
+    #[error("more than one Authorization header")]
+    Repeated,
+    /// Not `Bearer` and one token.
+    #[error("the Authorization header is not Bearer and one token")]
+    Malformed,
+}
+
+fn is_scheme(text: &str) -> bool {
+    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !text.is_empty() && text.bytes().all(token)
+}
+
+fn is_b64token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+}
+
+impl fmt::Debug for BearerToken<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BearerToken(…)")
+    }
+}
+
+/// No honest token is longer, and no header may be either.
+const MOST_BYTES: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bearer(values: &[&'static str]) -> Result<String, NoBearer> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, http::HeaderValue::from_static(value));
+        }
+        BearerToken::from_headers(&headers).map(|token| token.0.to_owned())
+    }
+
+    #[test]
+    fn the_scheme_is_read_in_any_case_and_spaces_are_skipped() {
+        for value in ["Bearer a.b.c", "bearer a.b.c", "BEARER   a.b.c"] {
+            assert_eq!(bearer(&[value]).unwrap(), "a.b.c");
+        }
+    }
+
+    #[test]
+    fn anything_but_one_bearer_token_has_its_own_reason() {
+        assert_eq!(bearer(&[]), Err(NoBearer::Missing));
+        assert_eq!(bearer(&["Basic dTpw"]), Err(NoBearer::OtherScheme));
+        assert_eq!(bearer(&["Bearer a", "Bearer a"]), Err(NoBearer::Repeated));
+        for value in ["Bearer", "Bearer ", "Bearer a, Bearer b", "Bearer\ta", "Bearer a b", ""] {
+            assert_eq!(bearer(&[value]), Err(NoBearer::Malformed), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn only_three_parts_of_base64url_are_a_compact_jwt() {
+        assert!(BearerToken("YQ.YQ.YQ").compact().is_some());
+        for text in
+            ["YQ.YQ", "YQ.YQ.YQ.YQ", "YQ.YQ.", ".YQ.YQ", "YQ.Y=.YQ", "YQ.Y+.YQ", "a.b.c.d.e"]
+        {
+            assert!(BearerToken(text).compact().is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        assert_eq!(format!("{:?}", BearerToken("secret")), "BearerToken(…)");
+    }
+}

@@ -1,0 +1,188 @@
+//! Counters, with labels that nobody outside can add to.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+use super::Outcome;
+
+/// Owned by the server, not global, so that two servers in one process stay apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder(Arc<Metrics>);
+
+#[derive(Debug)]
+struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    forwarded: IntCounter,
+    seconds: Histogram,
+    remembered: IntCounter,
+    verified: IntCounter,
+    traffic: Traffic,
+    fetches: IntCounterVec,
+    keys: IntGaugeVec,
+    fetched_at: GaugeVec,
+}
+
+/// What the listener counts.
+#[derive(Clone, Debug)]
+pub(crate) struct Traffic {
+    pub(crate) open: IntGauge,
+    pub(crate) refused: IntCounter,
+    pub(crate) failed_handshakes: IntCounter,
+}
+
+impl Recorder {
+    /// Fails only if two metrics share a name.
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        let all = Registry::new();
+        let requests =
+            counters(&all, "postern_requests_total", "Requests, by how they ended.", &["outcome"])?;
+        let tokens = counters(
+            &all,
+            "postern_tokens_accepted_total",
+            "Accepted tokens, by where the verdict came from.",
+            &["verdict"],
+        )?;
+        let build = Opts::new("postern_build_info", "The version that is running; always 1.");
+        let build = register(&all, IntGaugeVec::new(build, &["version"])?)?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let keys = Opts::new("postern_keys", "Keys of an issuer that are in use.");
+        let fetched_at = Opts::new(
+            "postern_keys_fetched_timestamp_seconds",
+            "When an issuer's keys were last fetched.",
+        );
+        Ok(Self(Arc::new(Metrics {
+            forwarded: requests.with_label_values(&[Outcome::Forwarded.label()]),
+            requests,
+            seconds: register(&all, request_seconds()?)?,
+            remembered: tokens.with_label_values(&["remembered"]),
+            verified: tokens.with_label_values(&["verified"]),
+            traffic: Traffic::new(&all)?,
+            fetches: counters(
+                &all,
+                "postern_key_fetches_total",
+                "Fetches of an issuer's keys.",
+                &["issuer", "result"],
+            )?,
+            keys: register(&all, IntGaugeVec::new(keys, &["issuer"])?)?,
+            fetched_at: register(&all, GaugeVec::new(fetched_at, &["issuer"])?)?,
+            registry: all,
+        })))
+    }
+
+    pub(crate) fn request(&self, outcome: Outcome, took: Duration) {
+        match outcome {
+            Outcome::Forwarded => self.0.forwarded.inc(),
+            Outcome::Answered(_) | Outcome::Broken => {
+                self.0.requests.with_label_values(&[outcome.label()]).inc();
+            }
+        }
+        self.0.seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn token(&self, remembered: bool) {
+        if remembered { self.0.remembered.inc() } else { self.0.verified.inc() }
+    }
+
+    pub(crate) fn traffic(&self) -> Traffic {
+        self.0.traffic.clone()
+    }
+
+    /// The metrics of one configured issuer.
+    pub(crate) fn keys(&self, issuer: &str) -> KeyGauges {
+        KeyGauges {
+            fetched: self.0.fetches.with_label_values(&[issuer, "ok"]),
+            failed: self.0.fetches.with_label_values(&[issuer, "failed"]),
+            keys: self.0.keys.with_label_values(&[issuer]),
+            fetched_at: self.0.fetched_at.with_label_values(&[issuer]),
+        }
+    }
+
+    /// All of it, in Prometheus' text format.
+    pub(crate) fn exposition(&self) -> prometheus::Result<(String, Vec<u8>)> {
+        let encoder = TextEncoder::new();
+        let mut text = Vec::new();
+        encoder.encode(&self.0.registry.gather(), &mut text)?;
+        Ok((encoder.format_type().to_owned(), text))
+    }
+}
+
+/// The metrics of one issuer's keys.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyGauges {
+    fetched: IntCounter,
+    failed: IntCounter,
+    keys: IntGauge,
+    fetched_at: Gauge,
+}
+
+impl KeyGauges {
+    #[expect(clippy::disallowed_methods, reason = "the metric is a date; no request sees it")]
+    pub(crate) fn fetched(&self, keys: usize) {
+        self.fetched.inc();
+        self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.fetched_at.set(now.as_secs_f64());
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failed.inc();
+    }
+}
+
+impl Traffic {
+    /// Counted, and shown to nobody: the admin listener's own connections.
+    pub(crate) fn unseen() -> prometheus::Result<Self> {
+        Self::new(&Registry::new())
+    }
+
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            open: register(registry, IntGauge::new("postern_connections", "Connections open.")?)?,
+            refused: register(
+                registry,
+                IntCounter::new(
+                    "postern_connections_refused_total",
+                    "Connections closed at once because there were too many.",
+                )?,
+            )?,
+            failed_handshakes: register(
+                registry,
+                IntCounter::new(
+                    "postern_handshakes_failed_total",
+                    "TLS handshakes that failed or took too long.",
+                )?,
+            )?,
+        })
+    }
+}
+
+fn request_seconds() -> prometheus::Result<Histogram> {
+    let help = "Time from a request's head to the end of its answer, streams included.";
+    let buckets =
+        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0].to_vec();
+    Histogram::with_opts(HistogramOpts::new("postern_request_seconds", help).buckets(buckets))
+}
+
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> prometheus::Result<IntCounterVec> {
+    register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: C,
+) -> prometheus::Result<C> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}

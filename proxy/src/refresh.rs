@@ -1,0 +1,319 @@
+//! Fetches an issuer's keys in the background: on time, and at once when a token names an unknown one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+use url::Url;
+
+use crate::config::{Issuer, KeySource};
+use crate::keys::jwks::{self, Parsed, Unusable};
+use crate::outbound::{Failed, Outbound};
+use crate::pipeline::authenticate::UnknownKey;
+use crate::record::{KeyGauges, Recorder};
+use crate::snapshot::KeyHolder;
+
+/// Where requests ring when they meet an unknown key. One bell an issuer.
+pub(crate) struct Refreshers(Vec<Bell>);
+
+impl Refreshers {
+    /// Starts fetching for every issuer.
+    pub(crate) fn start(
+        holders: &[KeyHolder],
+        outbound: &Outbound,
+        recorder: &Recorder,
+        tasks: &mut JoinSet<()>,
+    ) -> Self {
+        let start = |holder: &KeyHolder| {
+            let (progress, seen) = watch::channel(Progress::default());
+            let wake = Arc::new(Notify::new());
+            let worker = Worker {
+                holder: holder.clone(),
+                outbound: outbound.clone(),
+                gauges: recorder.keys(holder.issuer.issuer.as_str()),
+                wake: Arc::clone(&wake),
+                progress,
+            };
+            tasks.spawn(worker.run());
+            Bell { wake, seen }
+        };
+        Self(holders.iter().map(start).collect())
+    }
+
+    /// Waits for a look at the issuer's keys that began after this call. All who wait share it.
+    pub(crate) async fn look_again(&self, key: UnknownKey) -> Looked {
+        let Some(bell) = self.0.get(key.issuer) else { return Looked::InVain };
+        let mut seen = bell.seen.clone();
+        let before = *seen.borrow_and_update();
+        bell.wake.notify_one();
+        let done = |now: &Progress| now.finished > before.started || now.declined > before.declined;
+        match timeout(PATIENCE, seen.wait_for(done)).await {
+            Ok(Ok(now)) if now.finished > before.started && now.good => Looked::Again,
+            Ok(Ok(_) | Err(_)) | Err(_) => Looked::InVain,
+        }
+    }
+}
+
+/// What came of looking again.
+pub(crate) enum Looked {
+    /// The issuer has said what its keys are now.
+    Again,
+    /// It could not be asked: nobody can say whether the key is good.
+    InVain,
+}
+
+struct Bell {
+    wake: Arc<Notify>,
+    seen: watch::Receiver<Progress>,
+}
+
+/// Fetches begun and ended so far, and calls for one that were over budget.
+#[derive(Clone, Copy, Default)]
+struct Progress {
+    started: u64,
+    finished: u64,
+    declined: u64,
+    good: bool,
+}
+
+/// The one writer of an issuer's keyring.
+struct Worker {
+    holder: KeyHolder,
+    outbound: Outbound,
+    gauges: KeyGauges,
+    wake: Arc<Notify>,
+    progress: watch::Sender<Progress>,
+}
+
+impl Worker {
+    async fn run(self) {
+        let mut budget = Budget::new(Instant::now());
+        let mut failures = 0;
+        loop {
+            self.progress.send_modify(|progress| progress.started += 1);
+            let good = self.refresh().await;
+            failures = if good { 0 } else { failures + 1 };
+            self.progress.send_modify(|progress| {
+                progress.finished = progress.started;
+                progress.good = good;
+            });
+            self.rest(self.pause(failures), &mut budget).await;
+        }
+    }
+
+    /// Fetches and takes over. What was there before stays when that fails.
+    async fn refresh(&self) -> bool {
+        let issuer = self.holder.issuer.issuer.as_str();
+        match self.fetch().await {
+            Ok(parsed) => {
+                for skipped in &parsed.skipped {
+                    let id = skipped.id.as_deref().unwrap_or("-");
+                    tracing::warn!(issuer, key = id, why = %skipped.why, "key skipped");
+                }
+                let count = parsed.keys.len();
+                if self.holder.keyring.replace(parsed.keys) {
+                    tracing::info!(issuer, keys = count, "new keys");
+                }
+                self.gauges.fetched(count);
+                true
+            }
+            Err(why) => {
+                let kept = self.holder.keyring.current().is_some();
+                tracing::warn!(issuer, %why, kept, "keys not fetched");
+                self.gauges.failed();
+                false
+            }
+        }
+    }
+
+    async fn fetch(&self) -> Result<Parsed, NoKeys> {
+        let body = match &self.holder.issuer.keys {
+            KeySource::Discover => {
+                let url = self.discover(&self.holder.issuer.issuer).await?;
+                self.get(&url).await?
+            }
+            KeySource::Url(url) => self.get(url).await?,
+            KeySource::File(path) => tokio::fs::read(path)
+                .await
+                .map_err(|error| NoKeys::File(path.display().to_string(), error))?
+                .into(),
+        };
+        jwks::parse(&body).map_err(NoKeys::Unusable)
+    }
+
+    /// The key set's address, from the first metadata document that there is.
+    async fn discover(&self, issuer: &Issuer) -> Result<Url, NoKeys> {
+        let mut first_failure = None;
+        for place in metadata_places(issuer) {
+            match self.get(&place).await {
+                Ok(body) => return key_address(&place, issuer, &body),
+                Err(failure) => first_failure = first_failure.or(Some(failure)),
+            }
+        }
+        Err(first_failure.unwrap_or(NoKeys::NoMetadata))
+    }
+
+    async fn get(&self, url: &Url) -> Result<Bytes, NoKeys> {
+        self.outbound.get(url).await.map_err(|failed| NoKeys::Fetch(url.to_string(), failed))
+    }
+
+    /// Until it is time, or until somebody needs a key and the budget allows a look.
+    async fn rest(&self, pause: Duration, budget: &mut Budget) {
+        let until = Instant::now() + pause;
+        loop {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = self.wake.notified() => {
+                    if budget.spend(Instant::now()) {
+                        return;
+                    }
+                    self.progress.send_modify(|progress| progress.declined += 1);
+                }
+            }
+        }
+    }
+
+    fn pause(&self, failures: u32) -> Duration {
+        let usual = match self.holder.issuer.keys {
+            KeySource::Discover | KeySource::Url(_) => EVERY,
+            KeySource::File(_) => EVERY_FILE,
+        };
+        match failures {
+            0 => usual,
+            _ => FIRST_RETRY.saturating_mul(1 << failures.min(6)).min(usual).min(LAST_RETRY),
+        }
+    }
+}
+
+/// RFC 8414 first, then `OpenID` Connect with the path inserted and appended: the order of the MCP
+/// specification.
+fn metadata_places(issuer: &Issuer) -> Vec<Url> {
+    let Ok(base) = Url::parse(issuer.as_str()) else { return Vec::new() };
+    let path = base.path().trim_end_matches('/').to_owned();
+    let place = |path: String| {
+        let mut url = base.clone();
+        url.set_path(&path);
+        url
+    };
+    let mut places = vec![
+        place(format!("/.well-known/oauth-authorization-server{path}")),
+        place(format!("/.well-known/openid-configuration{path}")),
+    ];
+    if !path.is_empty() {
+        places.push(place(format!("{path}/.well-known/openid-configuration")));
+    }
+    places
+}
+
+fn key_address(place: &Url, issuer: &Issuer, body: &[u8]) -> Result<Url, NoKeys> {
+    let metadata: Metadata =
+        serde_json::from_slice(body).map_err(|_| NoKeys::Malformed(place.to_string()))?;
+    // RFC 8414 section 3.3: metadata that names another issuer is somebody else's.
+    if metadata.issuer != issuer.as_str() {
+        return Err(NoKeys::OtherIssuer(place.to_string(), metadata.issuer));
+    }
+    // An issuer on https does not have its keys fetched over anything less.
+    let secure = metadata.jwks_uri.scheme() == "https" || place.scheme() == "http";
+    secure.then_some(metadata.jwks_uri).ok_or(NoKeys::Insecure(place.to_string()))
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    issuer: String,
+    jwks_uri: Url,
+}
+
+/// Why an issuer's keys could not be had.
+#[derive(Debug, thiserror::Error)]
+enum NoKeys {
+    #[error("{0}: {1}")]
+    Fetch(String, #[source] Failed),
+    #[error("{0}: {1}")]
+    File(String, #[source] std::io::Error),
+    #[error("{0}")]
+    Unusable(#[source] Unusable),
+    #[error("{0}: not metadata with issuer and jwks_uri")]
+    Malformed(String),
+    #[error("{0}: it describes the issuer {1:?}, which is not the configured one to the letter")]
+    OtherIssuer(String, String),
+    #[error("{0}: its jwks_uri is not https")]
+    Insecure(String),
+    #[error("the issuer has no place for metadata")]
+    NoMetadata,
+}
+
+/// How often strangers may make us ask: a handful at once, then one every few seconds.
+struct Budget {
+    left: u32,
+    since: Instant,
+}
+
+impl Budget {
+    fn new(now: Instant) -> Self {
+        Self { left: BUDGET, since: now }
+    }
+
+    fn spend(&mut self, now: Instant) -> bool {
+        let earned = (now - self.since).as_secs() / EARN.as_secs();
+        let earned = u32::try_from(earned).unwrap_or(BUDGET);
+        if earned > 0 {
+            self.left = self.left.saturating_add(earned).min(BUDGET);
+            self.since = now;
+        }
+        let spent = self.left.checked_sub(1);
+        self.left = spent.unwrap_or(0);
+        spent.is_some()
+    }
+}
+
+const EVERY: Duration = Duration::from_mins(5);
+/// A look at a file costs nothing.
+const EVERY_FILE: Duration = Duration::from_secs(1);
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+const LAST_RETRY: Duration = Duration::from_secs(15);
+/// How long a request waits for keys: less than a client waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+const BUDGET: u32 = 8;
+const EARN: Duration = Duration::from_secs(4);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    fn places(issuer: &str) -> Vec<String> {
+        let text = format!(
+            "tls: off\nresource: {{url: 'https://mcp.example/mcp'}}\n\
+             issuers: [{{issuer: '{issuer}'}}]\nupstream: {{address: 'unix:/b'}}"
+        );
+        let config = Config::parse(&text).unwrap();
+        let places = metadata_places(&config.rules.issuers[0].issuer);
+        places.iter().map(Url::to_string).collect()
+    }
+
+    #[test]
+    fn metadata_is_looked_for_in_the_specifications_order() {
+        assert_eq!(
+            places("https://id.example/tenant1"),
+            [
+                "https://id.example/.well-known/oauth-authorization-server/tenant1",
+                "https://id.example/.well-known/openid-configuration/tenant1",
+                "https://id.example/tenant1/.well-known/openid-configuration",
+            ]
+        );
+        assert_eq!(places("https://id.example/").len(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_budget_runs_out_and_comes_back() {
+        let start = Instant::now();
+        let mut budget = Budget::new(start);
+        assert_eq!((0..20).filter(|_| budget.spend(start)).count(), BUDGET as usize);
+        assert!(budget.spend(start + EARN));
+        assert!(!budget.spend(start + EARN));
+    }
+}

@@ -1,0 +1,148 @@
+//! Puts the parts together and runs them.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use pingora_core::apps::HttpServerOptions;
+use pingora_core::protocols::http::v2::server::H2Options;
+use pingora_core::server::configuration::ServerConf;
+use pingora_proxy::HttpProxy;
+use socket2::{Domain, Socket, Type};
+use tokio::task::JoinSet;
+
+use crate::admin::Admin;
+use crate::config::{Config, Limits, Tls};
+use crate::edge::Edge;
+use crate::edge::tls::{self, NoTls};
+use crate::gateway::Gateway;
+use crate::outbound::Outbound;
+use crate::record::{Recorder, Traffic};
+use crate::refresh::Refreshers;
+use crate::snapshot::{Live, Snapshot};
+
+/// The proxy at work: both listeners and what runs beside them.
+pub(crate) struct Server {
+    gateway: Edge,
+    admin: Edge,
+    background: JoinSet<()>,
+    stopping: Arc<AtomicBool>,
+    shutdown_timeout: Duration,
+}
+
+impl Server {
+    /// Binds, then serves. Nothing is bound unless everything can be.
+    pub(crate) fn start(config: Config) -> Result<Self, CannotStart> {
+        let Config { boot, rules } = config;
+        let acceptor = match &boot.tls {
+            Tls::Here { certificate, key } => Some(tls::acceptor(certificate, key)?),
+            Tls::Off => None,
+        };
+        let recorder = Recorder::new()?;
+        let outbound = Outbound::new()?;
+        let listener = bind("listen", boot.listen)?;
+        let admin_listener = bind("admin.listen", boot.admin)?;
+
+        let snapshot = Snapshot::new(&rules, &boot.limits);
+        let mut background = JoinSet::new();
+        let refreshers =
+            Refreshers::start(&snapshot.issuers, &outbound, &recorder, &mut background);
+        let live = Arc::new(Live::new(snapshot));
+        let gateway = Gateway::new(Arc::clone(&live), refreshers, recorder.clone(), &boot.limits);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let admin = Admin { live, recorder: recorder.clone(), stopping: Arc::clone(&stopping) };
+
+        let proxy = Arc::new(proxy(gateway, &boot.limits));
+        Ok(Self {
+            gateway: Edge::start(listener, acceptor, &boot.limits, recorder.traffic(), proxy)
+                .map_err(|error| CannotStart::Bind("listen", boot.listen, error))?,
+            admin: Edge::start(
+                admin_listener,
+                None,
+                &admin_limits(&boot.limits),
+                Traffic::unseen()?,
+                Arc::new(admin),
+            )
+            .map_err(|error| CannotStart::Bind("admin.listen", boot.admin, error))?,
+            background,
+            stopping,
+            shutdown_timeout: boot.shutdown_timeout,
+        })
+    }
+
+    /// Where clients connect.
+    pub(crate) fn gateway(&self) -> SocketAddr {
+        self.gateway.address()
+    }
+
+    /// Where metrics and readiness are.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        self.admin.address()
+    }
+
+    /// Says no to probes first, lets requests end, stops the rest last.
+    pub(crate) async fn drain(mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        let cut = self.gateway.drain(self.shutdown_timeout).await;
+        if cut > 0 {
+            tracing::warn!(connections = cut, "cut at the end of shutdown_timeout");
+        }
+        self.background.shutdown().await;
+        self.admin.drain(Duration::ZERO).await;
+    }
+}
+
+fn proxy(gateway: Gateway, limits: &Limits) -> HttpProxy<Gateway> {
+    let conf = ServerConf {
+        // Upstreams are plain: without this every proxy loads the system's trust store, and one
+        // certificate in it that cannot be read panics the process.
+        ca_file: Some("/dev/null".into()),
+        upstream_keepalive_pool_size: limits.connections.min(POOL),
+        ..ServerConf::default()
+    };
+    let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+    proxy.handle_init_modules();
+    let mut options = HttpServerOptions::default();
+    options.h2_idle_timeout = Some(limits.idle_timeout);
+    proxy.server_options = Some(options);
+    let mut h2 = H2Options::new();
+    h2.max_concurrent_streams(H2_STREAMS);
+    h2.max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX));
+    proxy.h2_options = Some(h2);
+    proxy
+}
+
+fn admin_limits(limits: &Limits) -> Limits {
+    Limits { connections: ADMIN_CONNECTIONS, ..limits.clone() }
+}
+
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotStart> {
+    let listen = || -> io::Result<TcpListener> {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    listen().map_err(|error| CannotStart::Bind(key, address, error))
+}
+
+/// Why a good configuration does not run here.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CannotStart {
+    #[error("{0}: {1} cannot be used: {2}")]
+    Bind(&'static str, SocketAddr, #[source] io::Error),
+    #[error("tls: {0}")]
+    Tls(#[from] NoTls),
+    #[error("the HTTP client cannot be set up: {0}")]
+    Outbound(#[from] reqwest::Error),
+    #[error("the metrics cannot be set up: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+const BACKLOG: i32 = 1024;
+const POOL: usize = 1024;
+const H2_STREAMS: u32 = 100;
+const ADMIN_CONNECTIONS: usize = 64;

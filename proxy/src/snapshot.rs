@@ -1,0 +1,73 @@
+//! Everything a request may read, fixed for as long as the request lasts.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::config::{Limits, Rules, TrustedIssuer, Upstream};
+use crate::keys::Keyring;
+use crate::pipeline::Pipeline;
+use crate::pipeline::framing::Bounds;
+
+/// One consistent generation of the rules, ready to use. Immutable.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) upstream: Upstream,
+    pub(crate) body_bytes: usize,
+    pub(crate) issuers: Vec<KeyHolder>,
+}
+
+/// An issuer and where its keys are kept.
+#[derive(Clone)]
+pub(crate) struct KeyHolder {
+    pub(crate) issuer: TrustedIssuer,
+    pub(crate) keyring: Arc<Keyring>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(rules: &Rules, limits: &Limits) -> Self {
+        let holder =
+            |issuer: &TrustedIssuer| KeyHolder { issuer: issuer.clone(), keyring: Arc::default() };
+        let issuers: Vec<KeyHolder> = rules.issuers.iter().map(holder).collect();
+        let keyrings: Vec<_> = issuers.iter().map(|holder| Arc::clone(&holder.keyring)).collect();
+        let bounds = Bounds {
+            header_bytes: limits.header_bytes,
+            headers: limits.headers,
+            body_bytes: limits.body_bytes,
+        };
+        Self {
+            pipeline: Pipeline::new(rules, bounds, &keyrings),
+            upstream: rules.upstream.clone(),
+            body_bytes: limits.body_bytes,
+            issuers,
+        }
+    }
+
+    /// Whether every issuer's tokens can be judged.
+    pub(crate) fn has_all_keys(&self) -> bool {
+        self.issuers.iter().all(|holder| holder.keyring.current().is_some())
+    }
+}
+
+/// The generation now in force.
+#[derive(Debug)]
+pub(crate) struct Live(ArcSwap<Snapshot>);
+
+impl Live {
+    pub(crate) fn new(snapshot: Snapshot) -> Self {
+        Self(ArcSwap::from_pointee(snapshot))
+    }
+
+    /// Pins the current generation; a later swap does not disturb the holder.
+    pub(crate) fn pin(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+}
+
+impl fmt::Debug for KeyHolder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("KeyHolder").field(&self.issuer.issuer).field(&self.keyring).finish()
+    }
+}

@@ -1,0 +1,220 @@
+//! The whole dance with parts that nobody here wrote: a certified authorization server, the official
+//! MCP clients, Prometheus' own parser. `tests/e2e/prepare.sh` brings them.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Certificate, Process, Wire, World, backend, postern, wait_until};
+
+/// oidc-provider, the gateway over TLS, and our backend on a unix socket.
+struct Stage {
+    provider: Provider,
+    gateway: SocketAddr,
+    certificate: Certificate,
+    _directory: TempDir,
+    _running: [Process; 2],
+}
+
+impl Stage {
+    fn set() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let certificate = Certificate::write(directory.path());
+        // The port is part of the resource's name, so it must be known before the start.
+        let gateway = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let provider = Provider::start(&format!("https://{gateway}/mcp"));
+        let socket = directory.path().join("backend.sock");
+        let mut mcp = backend();
+        mcp.arg("--listen").arg(format!("unix:{}", socket.display())).stdout(Stdio::null());
+        let mcp = Process(mcp.spawn().unwrap());
+        let config = directory.path().join("postern.yaml");
+        let settings = format!(
+            "listen: {gateway}\n{}\nadmin: {{listen: '127.0.0.1:0'}}\n\
+             resource: {{url: 'https://{gateway}/mcp', scopes: ['mcp:read']}}\n\
+             issuers: [{{issuer: '{}'}}]\nupstream: {{address: 'unix:{}'}}\nlog: {{level: error}}\n",
+            certificate.setting(),
+            provider.issuer,
+            socket.display(),
+        );
+        fs::write(&config, settings).unwrap();
+        let proxy = Process(postern().args(["run", "--config"]).arg(&config).spawn().unwrap());
+        let stage = Self { provider, gateway, certificate, _directory: directory, _running: [mcp, proxy] };
+        wait_until("the backend listens", || socket.exists());
+        let token = stage.provider.token();
+        wait_until("the gateway has keys", || stage.whoami(&token) == "200");
+        stage
+    }
+
+    /// The status that a call with `token` gets, as a client with TLS of its own sees it.
+    fn whoami(&self, token: &str) -> String {
+        let call = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+            "params": { "name": "whoami", "arguments": {}, "_meta": {
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            }},
+        });
+        let mut script = counterpart("python", "call.py");
+        script.arg(format!("https://{}/mcp", self.gateway)).arg(&self.certificate.authority).arg(token);
+        script.arg(call.to_string());
+        String::from_utf8(script.output().unwrap().stdout).unwrap().trim().to_owned()
+    }
+
+    /// One client's whole way from knowing nothing but the URL.
+    fn dance(&self, interpreter: &str, script: &str, mode: &str) -> Value {
+        let mut client = counterpart(interpreter, script);
+        client.arg("--url").arg(format!("https://{}/mcp", self.gateway));
+        client.arg("--ca").arg(&self.certificate.authority).args(["--mode", mode]);
+        let output = client.output().unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script} --mode {mode}: {complaint}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+}
+
+#[track_caller]
+fn completes(interpreter: &str, script: &str, mode: &str, version: &str) {
+    let stage = Stage::set();
+    let told = stage.dance(interpreter, script, mode);
+    assert_eq!(told["protocol_version"], version);
+    assert_eq!(told["tools"], json!(["echo", "whoami"]));
+    assert_eq!(told["echo"], r#"{"message":"hello"}"#);
+    let whoami = &told["whoami"];
+    assert_eq!((&whoami["kind"], &whoami["subject"]), (&json!("verified"), &json!("alice")));
+    assert_eq!(whoami["issuer"], stage.provider.issuer);
+    assert_eq!(whoami["scopes"], json!(["mcp:read"]));
+    assert!(whoami["client_id"].is_string(), "{whoami}");
+    assert_eq!(told["steps"][0], "POST /mcp 401");
+    let metadata = format!("https://{}/.well-known/oauth-protected-resource/mcp", stage.gateway);
+    let challenge = format!("Bearer resource_metadata=\"{metadata}\", scope=\"mcp:read\"");
+    assert_eq!(told["challenge"], challenge);
+}
+
+#[test]
+fn the_python_client_completes_in_the_modern_era() {
+    completes("python", "client.py", "auto", "2026-07-28");
+}
+
+#[test]
+fn the_python_client_completes_in_the_legacy_era() {
+    completes("python", "client.py", "legacy", "2025-11-25");
+}
+
+#[test]
+fn the_typescript_client_completes_in_the_modern_era() {
+    completes("node", "client.mjs", "modern", "2026-07-28");
+}
+
+#[test]
+fn the_typescript_client_completes_in_the_legacy_era() {
+    completes("node", "client.mjs", "legacy", "2025-11-25");
+}
+
+#[test]
+fn keys_rotate_at_a_real_authorization_server() {
+    let stage = Stage::set();
+    let first = stage.provider.token();
+    assert_eq!(stage.whoami(&first), "200");
+    stage.provider.admin("/rotate");
+    assert_eq!(stage.whoami(&stage.provider.token()), "200", "the new key, within one request");
+    assert_eq!(stage.whoami(&first), "200", "the old key is still published");
+    stage.provider.admin("/rotate-hard");
+    assert_eq!(stage.whoami(&stage.provider.token()), "200");
+    assert_eq!(stage.whoami(&first), "401", "its key is gone, though the token was accepted before");
+}
+
+#[test]
+fn every_default_algorithm_of_a_real_authorization_server_is_accepted() {
+    let stage = Stage::set();
+    for algorithm in ["ES256", "EdDSA", "RS256"] {
+        stage.provider.admin(&format!("/alg?alg={algorithm}"));
+        assert_eq!(stage.whoami(&stage.provider.token()), "200", "{algorithm}");
+    }
+}
+
+#[test]
+fn the_metrics_are_what_prometheus_reads() {
+    let world = World::start();
+    assert_eq!(world.call(&world.issuer.token()).status, 200);
+    assert_eq!(world.call("opaque").status, 401);
+    let mut parser = counterpart("python", "metrics.py");
+    let mut parser = parser.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    parser.stdin.take().unwrap().write_all(world.admin("/metrics").body.as_bytes()).unwrap();
+    let output = parser.wait_with_output().unwrap();
+    let families: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (name, kind) in [
+        ("postern_requests", "counter"),
+        ("postern_request_seconds", "histogram"),
+        ("postern_tokens_accepted", "counter"),
+        ("postern_connections", "gauge"),
+        ("postern_keys", "gauge"),
+        ("postern_build_info", "gauge"),
+    ] {
+        assert_eq!(families[name], kind, "{name} in {families}");
+    }
+}
+
+/// npm's oidc-provider, with a few levers of ours.
+struct Provider {
+    issuer: String,
+    admin: SocketAddr,
+    client: (String, String),
+    resource: String,
+    _process: Process,
+}
+
+impl Provider {
+    fn start(resource: &str) -> Self {
+        let mut command = counterpart("node", "oidc-provider.mjs");
+        command.args(["--resource", resource]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Process(command.spawn().unwrap());
+        let mut line = String::new();
+        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let told: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("it said {line:?}"));
+        let text = |name: &str| told[name].as_str().unwrap().to_owned();
+        let admin = text("admin").strip_prefix("http://").unwrap().parse().unwrap();
+        Self {
+            issuer: text("issuer"),
+            admin,
+            client: (text("client_id"), text("client_secret")),
+            resource: resource.to_owned(),
+            _process: process,
+        }
+    }
+
+    fn admin(&self, path: &str) {
+        let response = Wire::connect(self.admin).request("POST", path, &[("Content-Length", "0")], "");
+        assert_eq!(response.status, 200, "{response:?}");
+    }
+
+    /// By client credentials.
+    fn token(&self) -> String {
+        let (id, secret) = &self.client;
+        let resource = self.resource.replace(':', "%3A").replace('/', "%2F");
+        let form = format!(
+            "grant_type=client_credentials&scope=mcp%3Aread&resource={resource}&client_id={id}&client_secret={secret}"
+        );
+        let address = self.issuer.strip_prefix("http://").unwrap().parse().unwrap();
+        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+        let response = Wire::connect(address).request("POST", "/token", &headers, &form);
+        let answer: Value = serde_json::from_str(&response.body).unwrap_or_else(|_| panic!("{response:?}"));
+        answer["access_token"].as_str().unwrap_or_else(|| panic!("{response:?}")).to_owned()
+    }
+}
+
+/// A script in another language, with what it needs.
+fn counterpart(interpreter: &str, script: &str) -> Command {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let env = fs::read_to_string(root.join("target/e2e/env"))
+        .expect("the counterparts are not there: `make test` brings them, or tests/e2e/prepare.sh");
+    let name = format!("{}=", interpreter.to_uppercase());
+    let path: PathBuf = env.lines().find_map(|line| line.strip_prefix(&name)).unwrap().into();
+    let mut command = Command::new(path);
+    command.arg(root.join("tests/e2e").join(script)).stdin(Stdio::null());
+    command
+}

@@ -1,0 +1,189 @@
+// The authorization server of the end-to-end tests: the certified `oidc-provider` library. Ours is
+// only its configuration, and an admin listener with which a test turns its keys under the gateway.
+
+import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
+import { parseArgs } from "node:util";
+
+// The library prints notices; stdout belongs to the one line that the parent waits for.
+globalThis.console = new console.Console(process.stderr);
+
+// The packages live under target/, where an import statement of this file would not find them.
+const require = createRequire(new URL("../../target/e2e/", import.meta.url));
+const { Provider, errors } = require("oidc-provider");
+const { createMemoryAdapter } = require("oidc-provider/lib/adapters/memory_adapter.js");
+
+const { values: options } = parseArgs({
+  options: {
+    resource: { type: "string", multiple: true, default: [] },
+    scopes: { type: "string", default: "mcp:read mcp:write" },
+  },
+});
+
+const machine = {
+  client_id: "e2e-machine",
+  client_secret: randomBytes(32).toString("hex"),
+  grant_types: ["client_credentials"],
+  redirect_uris: [],
+  response_types: [],
+};
+const cookieKey = randomBytes(32).toString("hex");
+const storage = createMemoryAdapter();
+const resources = new Set(options.resource);
+const seen = { jwks_fetched: 0, tokens_issued: 0, errors: [] };
+let keys = [newKey("RS256")]; // the first one signs, all of them are published
+
+const authorization = await listen((request, response) => {
+  if (request.url === "/jwks") seen.jwks_fetched += 1;
+  respond(request, response);
+});
+const issuer = `http://127.0.0.1:${authorization.port}`;
+let respond = currentProvider();
+
+const admin = await listen((request, response) => {
+  const { pathname, searchParams } = new URL(request.url, issuer);
+  const action = actions[`${request.method} ${pathname}`];
+  let status = 404;
+  let answer = { error: `no ${request.method} ${pathname}`, actions: Object.keys(actions) };
+  if (action) {
+    try {
+      action(searchParams);
+      status = 200;
+      answer = state();
+    } catch (error) {
+      status = 400;
+      answer = { error: error.message };
+    }
+  }
+  response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
+});
+
+// A parent that dies takes its end of the pipe with it: no orphan outlives its test.
+process.stdin
+  .on("end", () => process.exit(0))
+  .on("error", () => process.exit(0))
+  .resume();
+
+const { client_id, client_secret } = machine;
+const ready = { issuer, admin: `http://127.0.0.1:${admin.port}`, client_id, client_secret };
+process.stdout.write(`${JSON.stringify(ready)}\n`);
+
+// The actions of the admin listener: each changes something, then `state` is the answer.
+const actions = {
+  "GET /state": () => {},
+  "POST /resource": (query) => resources.add(required(query, "url")),
+  "POST /rotate": () => publish([newKey(keys[0].alg), ...keys]),
+  "POST /rotate-hard": () => publish([newKey(keys[0].alg)]),
+  "POST /drop-old": () => publish([keys[0]]),
+  "POST /alg": (query) => publish([newKey(required(query, "alg")), ...keys]),
+};
+
+function state() {
+  const [{ alg, kid }] = keys;
+  const published = keys.map((key) => key.kid);
+  return { issuer, alg, signing_kid: kid, published, resources: [...resources], ...seen };
+}
+
+function required(query, name) {
+  const value = query.get(name);
+  if (!value) throw new Error(`?${name}= is missing`);
+  return value;
+}
+
+// A provider reads its keys once, so new keys take a new provider. It continues with the same
+// storage and cookie key: clients, logins and refresh tokens live on.
+function publish(newKeys) {
+  keys = newKeys;
+  respond = currentProvider();
+}
+
+function currentProvider() {
+  const [{ alg, kid }] = keys;
+  const scopes = options.scopes.split(" ");
+  const provider = new Provider(issuer, {
+    adapter,
+    clientDefaults: { id_token_signed_response_alg: alg },
+    clients: [{ ...machine, id_token_signed_response_alg: alg }],
+    cookies: { keys: [cookieKey] },
+    features: {
+      clientCredentials: { enabled: true },
+      devInteractions: { enabled: true }, // two plain forms, login and consent
+      registration: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        getResourceServerInfo(_context, resource) {
+          if (!resources.has(resource)) throw new errors.InvalidTarget(`unknown: ${resource}`);
+          return {
+            accessTokenFormat: "jwt",
+            audience: resource,
+            jwt: { sign: { alg, kid } },
+            scope: options.scopes,
+          };
+        },
+        useGrantedResource: () => true,
+      },
+    },
+    findAccount: (_context, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
+    // Not every client asks for offline_access, and all of them should be able to refresh.
+    issueRefreshToken: (_context, client) => client.grantTypeAllowed("refresh_token"),
+    jwks: { keys },
+    pkce: { required: (_context, client) => client.grantTypeAllowed("authorization_code") },
+    scopes: ["openid", "offline_access", ...scopes],
+    ttl: { AccessToken: 600, ClientCredentials: 600, Grant: 3600, Session: 3600 },
+  });
+  count(provider);
+  return provider.callback();
+}
+
+function adapter(model) {
+  const stored = storage(model);
+  if (model === "Client") {
+    const upsert = stored.upsert.bind(stored);
+    stored.upsert = (id, client, ...rest) => {
+      // A registered scope would forbid the client ever to ask for more, and a registered
+      // algorithm would make it invalid once that algorithm's key has gone.
+      const { scope, id_token_signed_response_alg, ...unpinned } = client;
+      return upsert(id, unpinned, ...rest);
+    };
+  }
+  return stored;
+}
+
+function count(provider) {
+  for (const event of ["access_token.issued", "client_credentials.issued"]) {
+    provider.on(event, () => {
+      seen.tokens_issued += 1;
+    });
+  }
+  for (const stage of ["authorization", "grant", "registration_create", "jwks", "discovery"]) {
+    provider.on(`${stage}.error`, (_context, error) => noteError(stage, error));
+  }
+  provider.on("server_error", (_context, error) => noteError("server", error));
+}
+
+function noteError(stage, error) {
+  const { message, error_description, error_detail } = error;
+  const note = `${stage}: ${[message, error_description, error_detail].filter(Boolean).join("; ")}`;
+  seen.errors.push(note);
+  console.error(note);
+}
+
+// A key id names one key for ever: verifiers cache by it, across runs that reuse a port.
+function newKey(alg) {
+  const generate = {
+    RS256: () => generateKeyPairSync("rsa", { modulusLength: 2048 }),
+    ES256: () => generateKeyPairSync("ec", { namedCurve: "P-256" }),
+    EdDSA: () => generateKeyPairSync("ed25519"),
+  }[alg];
+  if (!generate) throw new Error(`alg is none of RS256, ES256, EdDSA: ${alg}`);
+  const jwk = generate().privateKey.export({ format: "jwk" });
+  return { ...jwk, alg, kid: `${alg}-${randomUUID()}`, use: "sig" };
+}
+
+async function listen(handler) {
+  const server = createServer(handler).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return server.address();
+}

@@ -1,0 +1,180 @@
+//! The authorization server: keys, the set it publishes, and tokens signed with them.
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+/// A signing key and the id it is published under.
+pub(crate) struct Key {
+    pub(crate) id: String,
+    signing: EncodingKey,
+}
+
+impl Key {
+    pub(crate) fn new(id: &str) -> Self {
+        let pair = rcgen::KeyPair::generate().unwrap();
+        Self { id: id.into(), signing: EncodingKey::from_ec_der(&pair.serialize_der()) }
+    }
+
+    /// As it stands in a JWK set.
+    pub(crate) fn published(&self) -> Value {
+        let mut jwk = Jwk::from_encoding_key(&self.signing, Algorithm::ES256).unwrap();
+        jwk.common.key_id = Some(self.id.clone());
+        serde_json::to_value(jwk).unwrap()
+    }
+
+    /// Signs `claims`, under a header that says what an access token's header says.
+    pub(crate) fn sign(&self, claims: &Claims) -> String {
+        let mut header = Header::new(Algorithm::ES256);
+        header.typ = Some("at+jwt".into());
+        header.kid = Some(self.id.clone());
+        self.sign_as(&header, claims)
+    }
+
+    pub(crate) fn sign_as(&self, header: &Header, claims: &Claims) -> String {
+        encode(header, &claims.0, &self.signing).unwrap()
+    }
+}
+
+/// What a token says. Starts valid; a test spoils the one thing it is about.
+#[derive(Clone)]
+pub(crate) struct Claims(pub(crate) BTreeMap<String, Value>);
+
+impl Claims {
+    pub(crate) fn set(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.0.remove(name);
+        self
+    }
+}
+
+/// An issuer on loopback: metadata and keys over real HTTP.
+pub(crate) struct Issuer {
+    address: SocketAddr,
+    published: watch::Sender<Published>,
+    fetches: Arc<AtomicUsize>,
+    pub(crate) key: Key,
+}
+
+/// What it serves at the moment.
+#[derive(Clone)]
+struct Published {
+    status: StatusCode,
+    keys: String,
+}
+
+impl Issuer {
+    /// With one key, published.
+    pub(crate) fn start() -> Self {
+        let key = Key::new("first");
+        let keys = set(&[key.published()]);
+        let (published, watched) = watch::channel(Published { status: StatusCode::OK, keys });
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let state =
+            Shared { issuer: format!("http://{address}"), watched, fetches: Arc::clone(&fetches) };
+        thread::spawn(move || serve(listener, state));
+        Self { address, published, fetches, key }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn publish(&self, keys: &[&Key]) {
+        let keys: Vec<Value> = keys.iter().map(|key| key.published()).collect();
+        self.publish_text(&set(&keys));
+    }
+
+    pub(crate) fn publish_text(&self, keys: &str) {
+        self.published.send_replace(Published { status: StatusCode::OK, keys: keys.into() });
+    }
+
+    /// Every request gets this status from now on.
+    pub(crate) fn fail(&self, status: u16) {
+        self.published
+            .send_modify(|published| published.status = StatusCode::from_u16(status).unwrap());
+    }
+
+    pub(crate) fn recover(&self) {
+        self.fail(200);
+    }
+
+    /// How often the keys were asked for.
+    pub(crate) fn fetches(&self) -> usize {
+        self.fetches.load(Ordering::SeqCst)
+    }
+
+    /// Claims of a good token for `https://mcp.example/mcp`.
+    pub(crate) fn claims(&self) -> Claims {
+        let now = now();
+        let claims = json!({
+            "iss": self.url(), "sub": "ada", "aud": "https://mcp.example/mcp", "client_id": "test-client",
+            "scope": "mcp:read mcp:write", "iat": now, "exp": now + 300, "jti": "1",
+        });
+        Claims(serde_json::from_value(claims).unwrap())
+    }
+
+    /// A good token.
+    pub(crate) fn token(&self) -> String {
+        self.key.sign(&self.claims())
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the proxy under test reads the real clock")]
+pub(crate) fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    i64::try_from(now.as_secs()).unwrap()
+}
+
+fn set(keys: &[Value]) -> String {
+    json!({ "keys": keys }).to_string()
+}
+
+#[derive(Clone)]
+struct Shared {
+    issuer: String,
+    watched: watch::Receiver<Published>,
+    fetches: Arc<AtomicUsize>,
+}
+
+fn serve(listener: TcpListener, state: Shared) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let router = Router::new()
+            .route("/.well-known/oauth-authorization-server", get(metadata))
+            .route("/jwks", get(keys))
+            .with_state(state);
+        listener.set_nonblocking(true).unwrap();
+        axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap();
+    });
+}
+
+async fn metadata(State(shared): State<Shared>) -> (StatusCode, String) {
+    let status = shared.watched.borrow().status;
+    let issuer = &shared.issuer;
+    (status, json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/jwks") }).to_string())
+}
+
+async fn keys(State(shared): State<Shared>) -> (StatusCode, String) {
+    shared.fetches.fetch_add(1, Ordering::SeqCst);
+    let published = shared.watched.borrow().clone();
+    (published.status, published.keys)
+}

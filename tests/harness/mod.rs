@@ -1,0 +1,17 @@
+//! A world with one issuer, one backend that remembers, and the real proxy between them.
+
+mod certificate;
+mod h2;
+mod identity;
+mod issuer;
+mod upstream;
+mod wire;
+mod world;
+
+pub(crate) use certificate::Certificate;
+pub(crate) use h2::H2;
+pub(crate) use identity::Identity;
+pub(crate) use issuer::{Claims, Issuer, Key, now};
+pub(crate) use upstream::{Seen, Upstream};
+pub(crate) use wire::{Response, Wire};
+pub(crate) use world::{Process, World, backend, postern, wait_until};

@@ -1,0 +1,173 @@
+//! Starts the proxy in a process of its own, and everything around it.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::{Issuer, Response, Upstream, Wire};
+
+/// The proxy under test and its surroundings.
+pub(crate) struct World {
+    pub(crate) issuer: Issuer,
+    pub(crate) upstream: Upstream,
+    pub(crate) gateway: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) proxy: Process,
+    pub(crate) log: Receiver<String>,
+    pub(crate) directory: TempDir,
+}
+
+/// The proxy's own command.
+pub(crate) fn postern() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_postern"))
+}
+
+/// The backend's own command: built beside the proxy.
+pub(crate) fn backend() -> Command {
+    Command::new(Path::new(env!("CARGO_BIN_EXE_postern")).with_file_name("mcp-backend"))
+}
+
+impl World {
+    /// Plain HTTP, one issuer that is up, one required scope; ready.
+    pub(crate) fn start() -> Self {
+        Self::with("")
+    }
+
+    /// The same, with further settings at the end of the file.
+    pub(crate) fn with(settings: &str) -> Self {
+        let world = Self::unready(Issuer::start(), settings);
+        wait_until("the proxy is ready", || world.is_ready());
+        world
+    }
+
+    /// Not waiting for the issuer's keys.
+    pub(crate) fn unready(issuer: Issuer, settings: &str) -> Self {
+        let upstream = Upstream::start();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("postern.yaml");
+        fs::write(&path, configuration(&issuer, &upstream, settings)).unwrap();
+        let mut proxy = postern();
+        proxy.args(["run", "--config"]).arg(&path).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut proxy = Process(proxy.spawn().unwrap());
+        let log = follow(&mut proxy.0);
+        let listening = listening(&log);
+        let address = |key: &str| listening[key].as_str().unwrap().parse().unwrap();
+        let (gateway, admin) = (address("gateway"), address("admin"));
+        Self { issuer, upstream, gateway, admin, proxy, log, directory }
+    }
+
+    pub(crate) fn connect(&self) -> Wire {
+        Wire::connect(self.gateway)
+    }
+
+    /// One request on a connection of its own.
+    pub(crate) fn request(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Response {
+        self.connect().request(method, path, headers, "")
+    }
+
+    pub(crate) fn call(&self, token: &str) -> Response {
+        self.connect().call(token)
+    }
+
+    pub(crate) fn admin(&self, path: &str) -> Response {
+        Wire::connect(self.admin).request("GET", path, &[], "")
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.admin("/readyz").status == 200
+    }
+
+    /// The value of a metric, by its name and labels as they are printed.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let text = self.admin("/metrics").body;
+        let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        lines.find(|(left, _)| *left == name).map_or(0.0, |(_, value)| value.parse().unwrap())
+    }
+
+    /// The challenge that names nothing but where to find out more.
+    pub(crate) const PLAIN_CHALLENGE: &str = "Bearer resource_metadata=\
+        \"https://mcp.example/.well-known/oauth-protected-resource/mcp\", scope=\"mcp:read\"";
+
+    /// The challenge for an error.
+    pub(crate) fn challenge(error: &str, description: &str) -> String {
+        let plain = Self::PLAIN_CHALLENGE.strip_prefix("Bearer ").unwrap();
+        format!("Bearer error=\"{error}\", error_description=\"{description}\", {plain}")
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.proxy.0.id().to_string();
+        assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
+    }
+}
+
+/// A process that does not outlive its test, however that ends.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself, as some tests want.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// The line of the log that tells the addresses; the issuer's keys may be told of before it.
+fn listening(log: &Receiver<String>) -> Value {
+    loop {
+        let line = log.recv_timeout(Duration::from_secs(20)).expect("the proxy never listened");
+        match serde_json::from_str::<Value>(&line) {
+            Ok(line) if line["message"] == "listening" => return line,
+            Ok(_) => (),
+            Err(_) => panic!("the proxy did not start: {line}"),
+        }
+    }
+}
+
+fn configuration(issuer: &Issuer, upstream: &Upstream, settings: &str) -> String {
+    let defaults = [
+        ("listen", "127.0.0.1:0"),
+        ("tls", "off"),
+        ("admin", "{listen: '127.0.0.1:0'}"),
+        ("resource", "{url: https://mcp.example/mcp, scopes: [mcp:read]}"),
+        ("issuers", &format!("[{{issuer: '{}'}}]", issuer.url())),
+        ("upstream", &format!("{{address: '{}'}}", upstream.address())),
+        ("log", "{format: json}"),
+    ];
+    let told = |key: &str| settings.lines().any(|line| line.starts_with(&format!("{key}:")));
+    let untold = defaults.iter().filter(|(key, _)| !told(key));
+    let mut lines: Vec<String> = untold.map(|(key, value)| format!("{key}: {value}")).collect();
+    lines.push(settings.into());
+    lines.join("\n")
+}
+
+/// Reads the proxy's log, so that it never waits for a reader.
+fn follow(proxy: &mut Child) -> Receiver<String> {
+    let stderr = BufReader::new(proxy.stderr.take().unwrap());
+    let (tell, log) = channel();
+    thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            // Nobody may be interested.
+            drop(tell.send(line));
+        }
+    });
+    log
+}
+
+/// Waits for a condition, and says which one never came.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::yield_now();
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,148 @@
+//! Keys come, go, rotate and cannot be had.
+
+use std::thread;
+
+use crate::harness::{Issuer, Key, Wire, World, wait_until};
+
+#[test]
+fn a_rotated_key_is_accepted_within_one_request() {
+    let world = World::start();
+    assert_eq!(world.call(&world.issuer.token()).status, 200);
+    let next = Key::new("second");
+    world.issuer.publish(&[&world.issuer.key, &next]);
+    assert_eq!(world.call(&next.sign(&world.issuer.claims())).status, 200);
+}
+
+#[test]
+fn a_removed_keys_token_is_refused_though_it_was_accepted_before() {
+    let world = World::start();
+    let old = world.issuer.token();
+    assert_eq!(world.call(&old).status, 200);
+    assert_eq!(world.call(&old).status, 200);
+    assert!(world.metric("postern_tokens_accepted_total{verdict=\"remembered\"}") >= 1.0);
+
+    let next = Key::new("second");
+    world.issuer.publish(&[&next]);
+    assert_eq!(world.call(&next.sign(&world.issuer.claims())).status, 200);
+    let response = world.call(&old);
+    assert_eq!(response.status, 401);
+    let description = "the token is signed with a key that the issuer does not publish";
+    assert_eq!(response.header("www-authenticate"), World::challenge("invalid_token", description));
+}
+
+#[test]
+fn a_key_that_the_issuer_never_published_is_refused() {
+    let world = World::start();
+    let response = world.call(&Key::new("mine").sign(&world.issuer.claims()));
+    assert_eq!(response.status, 401);
+    world.upstream.saw_nothing();
+}
+
+#[test]
+fn all_who_wait_for_a_key_share_few_fetches() {
+    let world = World::start();
+    let next = Key::new("second");
+    world.issuer.publish(&[&world.issuer.key, &next]);
+    let before = world.issuer.fetches();
+    let token = next.sign(&world.issuer.claims());
+    let gateway = world.gateway;
+    thread::scope(|scope| {
+        let call = || Wire::connect(gateway).call(&token).status;
+        let calls: Vec<_> = (0..30).map(|_| scope.spawn(call)).collect();
+        for call in calls {
+            assert_eq!(call.join().unwrap(), 200);
+        }
+    });
+    let fetches = world.issuer.fetches() - before;
+    assert!(fetches <= 3, "{fetches} fetches");
+}
+
+#[test]
+fn strangers_cannot_make_the_issuer_work() {
+    let world = World::start();
+    let before = world.issuer.fetches();
+    for number in 0..40 {
+        let unknown = Key::new(&format!("random-{number}")).sign(&world.issuer.claims());
+        assert!([401, 503].contains(&world.call(&unknown).status));
+        assert_eq!(world.call(&world.issuer.token()).status, 200);
+    }
+    let fetches = world.issuer.fetches() - before;
+    assert!(fetches <= 12, "{fetches} fetches");
+}
+
+#[test]
+fn without_keys_the_answer_is_try_again_and_not_log_in() {
+    let issuer = Issuer::start();
+    issuer.fail(500);
+    let world = World::unready(issuer, "");
+    let response = world.call(&world.issuer.token());
+    assert_eq!(response.status, 503);
+    assert_eq!(response.header("retry-after"), "5");
+    assert!(response.headers("www-authenticate").is_empty());
+    assert!(!world.is_ready());
+    assert_eq!(world.request("POST", "/mcp", &[]).status, 401, "no token is no token, keys or not");
+    world.upstream.saw_nothing();
+
+    world.issuer.recover();
+    wait_until("the proxy is ready", || world.is_ready());
+    assert_eq!(world.call(&world.issuer.token()).status, 200);
+}
+
+#[test]
+fn keys_are_kept_while_the_issuer_is_down() {
+    let world = World::start();
+    let next = Key::new("second");
+    for spoil in [
+        (|issuer| issuer.fail(500)) as fn(&Issuer),
+        |issuer| issuer.publish_text("<html>"),
+        |issuer| issuer.publish_text("{\"keys\":[]}"),
+    ] {
+        spoil(&world.issuer);
+        let response = world.call(&next.sign(&world.issuer.claims()));
+        assert_eq!(response.status, 503, "nobody can say whether this key is good");
+        assert_eq!(world.call(&world.issuer.token()).status, 200, "but this one was");
+    }
+    assert!(world.is_ready());
+}
+
+#[test]
+fn metadata_of_another_issuer_is_not_believed() {
+    let impostor = Issuer::start();
+    let issuer = Issuer::start();
+    let settings = format!("issuers: [{{issuer: 'http://localhost:{}'}}]", port(&impostor));
+    let world = World::unready(issuer, &settings);
+    let complaint =
+        world.log.iter().take(20).find(|line| line.contains("keys not fetched")).unwrap();
+    assert!(complaint.contains("not the configured one to the letter"), "{complaint}");
+    assert!(!world.is_ready());
+}
+
+#[test]
+fn keys_from_a_file_are_taken_over_when_it_is_replaced() {
+    let issuer = Issuer::start();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("jwks.json");
+    let write = |keys: &[&Key]| {
+        let keys: Vec<_> = keys.iter().map(|key| key.published()).collect();
+        let fresh = directory.path().join("fresh");
+        std::fs::write(&fresh, serde_json::json!({ "keys": keys }).to_string()).unwrap();
+        std::fs::rename(&fresh, &path).unwrap();
+    };
+    write(&[&issuer.key]);
+    let settings =
+        format!("issuers: [{{issuer: '{}', keys: {{file: '{}'}}}}]", issuer.url(), path.display());
+    let world = World::unready(issuer, &settings);
+    wait_until("the proxy is ready", || world.is_ready());
+    let old = world.issuer.token();
+    assert_eq!(world.call(&old).status, 200);
+    assert_eq!(world.issuer.fetches(), 0, "a file is a file");
+
+    let next = Key::new("second");
+    write(&[&next]);
+    assert_eq!(world.call(&next.sign(&world.issuer.claims())).status, 200);
+    assert_eq!(world.call(&old).status, 401);
+}
+
+fn port(issuer: &Issuer) -> String {
+    issuer.url().rsplit(':').next().unwrap().to_owned()
+}

@@ -1,0 +1,127 @@
+//! Data flows one way, so imports go one way. This is the list, lowest layer first.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Module, what of ours it may use, and which outside worlds it may know.
+type Layer = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+#[rustfmt::skip]
+const LAYERS: &[Layer] = &[
+    ("config",   &[],                                                          &["http", "jsonwebtoken", "serde", "serde_yaml", "tracing", "url"]),
+    ("keys",     &[],                                                          &["arc_swap", "jsonwebtoken", "serde", "serde_json", "thiserror"]),
+    ("record",   &[],                                                          &["prometheus", "tracing", "tracing_subscriber"]),
+    ("pipeline", &["config", "keys"],                                          &["aws_lc_rs", "base64", "bytes", "http", "jsonwebtoken", "moka", "serde", "serde_json", "thiserror", "url"]),
+    ("snapshot", &["config", "keys", "pipeline"],                              &["arc_swap"]),
+    ("outbound", &["config"],                                                  &["bytes", "http", "reqwest", "thiserror", "url"]),
+    ("refresh",  &["config", "keys", "outbound", "pipeline", "record", "snapshot"], &["bytes", "serde", "serde_json", "thiserror", "tokio", "tracing", "url"]),
+    ("edge",     &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "rustls", "thiserror", "tokio", "tracing"]),
+    ("exchange", &["edge", "pipeline", "record", "snapshot"],                  &["pingora_core"]),
+    ("upstream", &["config", "record"],                                        &["pingora_core"]),
+    ("gateway",  &["config", "edge", "exchange", "pipeline", "record", "refresh", "snapshot", "upstream"], &["async_trait", "bytes", "http", "pingora_core", "pingora_http", "pingora_proxy", "tokio", "tracing"]),
+    ("admin",    &["keys", "record", "snapshot"],                              &["async_trait", "http", "pingora_core", "serde_json"]),
+    ("server",   &["admin", "config", "edge", "gateway", "outbound", "record", "refresh", "snapshot"], &["pingora_core", "pingora_proxy", "prometheus", "reqwest", "socket2", "thiserror", "tokio", "tracing"]),
+    ("dev",      &["config", "outbound", "record", "server"],                  &["aws_lc_rs", "axum", "base64", "clap", "http", "jsonwebtoken", "rcgen", "serde", "serde_json", "tempfile", "thiserror", "tokio", "tracing", "url"]),
+    ("cli",      &["config", "dev", "record", "server"],                       &["clap", "tokio", "tracing"]),
+    ("lib",      &["cli"],                                                     &["rustls"]),
+    ("main",     &[],                                                          &["mimalloc", "proxy"]),
+];
+
+/// Each module may use only those above it, so there can be no cycle.
+#[test]
+fn the_list_itself_points_upwards() {
+    for (row, (module, inner, _)) in LAYERS.iter().enumerate() {
+        for dependency in *inner {
+            let above = LAYERS[..row].iter().any(|(name, ..)| name == dependency);
+            assert!(above, "{module} uses {dependency}, which is not above it");
+        }
+    }
+}
+
+#[test]
+fn modules_use_only_what_their_layer_allows() {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    let mut met = BTreeSet::new();
+    for file in files(&src) {
+        let path = file.strip_prefix(&src).unwrap().to_string_lossy().into_owned();
+        let module = path.split(['/', '.']).next().unwrap();
+        let layer = LAYERS.iter().find(|(name, ..)| *name == module);
+        let (name, inner, outer) =
+            layer.unwrap_or_else(|| panic!("{module} needs a line in LAYERS"));
+        met.insert(name);
+        if is_test(&path) {
+            continue;
+        }
+        for (line, used) in paths(&code(&file)) {
+            let allowed = match used {
+                Used::Ours(other) => other == *name || inner.contains(&other.as_str()),
+                Used::Crate(other) => outer.contains(&other.as_str()),
+            };
+            if !allowed {
+                wrong.push(format!("{path}: {line}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "against the layers:\n{}", wrong.join("\n"));
+    assert_eq!(met.len(), LAYERS.len(), "a line in LAYERS is about no module");
+}
+
+enum Used {
+    Ours(String),
+    Crate(String),
+}
+
+/// Every `crate::x` and every path that begins with an outside crate, in imports and elsewhere.
+fn paths(code: &str) -> Vec<(String, Used)> {
+    let known: BTreeSet<&str> =
+        LAYERS.iter().flat_map(|(_, _, outer)| outer.iter().copied()).collect();
+    let mut found = Vec::new();
+    for line in code.lines().map(str::trim).filter(|line| !line.starts_with("//")) {
+        let words = line.split(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'));
+        for path in words.filter(|word| word.contains("::")) {
+            let mut parts = path.split("::");
+            let (root, next) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+            if root == "crate" {
+                found.push((line.to_owned(), Used::Ours(next.to_owned())));
+            } else if known.contains(root)
+                && !code.contains(&format!("mod {root};"))
+                && !imports(code, root)
+            {
+                found.push((line.to_owned(), Used::Crate(root.to_owned())));
+            }
+        }
+        if let Some(root) = line.strip_prefix("use ").and_then(|rest| rest.split("::").next())
+            && !["crate", "self", "std", "super"].contains(&root)
+            && !code.contains(&format!("mod {root};"))
+            && root.chars().all(|c| c.is_lowercase() || c == '_' || c.is_numeric())
+        {
+            found.push((line.to_owned(), Used::Crate(root.to_owned())));
+        }
+    }
+    found
+}
+
+/// Whether `root` is a name here that was brought in from somewhere else.
+fn imports(code: &str, root: &str) -> bool {
+    let uses = code.lines().map(str::trim_start).filter_map(|line| line.strip_prefix("use "));
+    let mut elsewhere = uses.filter(|path| path.split("::").next() != Some(root));
+    elsewhere.any(|path| {
+        path.split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|word| word == root)
+    })
+}
+
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    text.split("#[cfg(test)]\nmod tests").next().unwrap().to_owned()
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("tests.rs") || path.ends_with("rig.rs")
+}
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}

@@ -1,0 +1,18 @@
+//! The proxy as its users meet it: a process, a configuration file, sockets.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "a test may fail loudly"
+)]
+
+mod authenticate;
+mod dev;
+mod e2e;
+mod harness;
+mod headers;
+mod keys;
+mod layering;
+mod stream;

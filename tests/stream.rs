@@ -1,0 +1,199 @@
+//! Streams of events: through at once, for as long as both ends want.
+
+use std::time::{Duration, Instant};
+
+use crate::harness::{H2, Identity, Wire, World, wait_until};
+
+/// Opens a stream of events.
+#[track_caller]
+fn open(world: &World, method: &str) -> Wire {
+    let mut wire = world.connect();
+    let body = if method == "GET" { "" } else { "Content-Length: 2\r\n" };
+    wire.send(format!(
+        "{method} /mcp HTTP/1.1\r\nHost: mcp.example\r\nAuthorization: Bearer {}\r\n\
+         x-answer: stream\r\n{body}\r\n{}",
+        world.issuer.token(),
+        if body.is_empty() { "" } else { "{}" },
+    ));
+    let head = wire.head();
+    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
+    assert!(head.to_lowercase().contains("content-type: text/event-stream"), "{head}");
+    world.upstream.next();
+    wire
+}
+
+/// Said only once the one before was heard: nothing waits in a buffer for more.
+#[track_caller]
+fn hears_each_at_once(world: &World, wire: &mut Wire) {
+    for number in 0..20 {
+        let event = format!("event {number}");
+        world.upstream.say(&event);
+        assert_eq!(wire.event(), format!("data: {event}"));
+    }
+}
+
+#[test]
+fn events_arrive_one_by_one() {
+    let world = World::start();
+    for method in ["POST", "GET"] {
+        let mut wire = open(&world, method);
+        hears_each_at_once(&world, &mut wire);
+        world.upstream.say("");
+        assert_eq!(wire.event(), "", "a stream that ends");
+    }
+}
+
+#[test]
+fn a_stream_that_has_ended_leaves_the_connection_usable() {
+    let world = World::start();
+    let mut wire = open(&world, "POST");
+    world.upstream.say("");
+    assert!(wire.head().starts_with("0\r\n"));
+    assert_eq!(wire.call(&world.issuer.token()).status, 200);
+}
+
+#[test]
+fn events_arrive_one_by_one_over_http2() {
+    let identity = Identity::new();
+    let world = World::with(&identity.settings());
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
+    let mut client = H2::connect(world.gateway, &identity);
+    let mut answer = client.open("POST", "/mcp", &headers, Some("{}")).unwrap();
+    assert_eq!(answer.head.header("content-type"), "text/event-stream");
+    for number in 0..20 {
+        world.upstream.say(&number.to_string());
+        assert_eq!(answer.piece().unwrap().unwrap(), format!("data: {number}\n\n"));
+    }
+    world.upstream.next();
+    world.upstream.say("");
+    assert_eq!(answer.rest().unwrap(), "");
+}
+
+#[test]
+fn other_requests_pass_beside_a_stream_on_the_same_connection() {
+    let identity = Identity::new();
+    let world = World::with(&identity.settings());
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
+    let mut client = H2::connect(world.gateway, &identity);
+    let mut answer = client.open("GET", "/mcp", &headers, Some("")).unwrap();
+    assert_eq!(client.call(&world.issuer.token()).status, 200);
+    world.upstream.say("still here");
+    assert_eq!(answer.piece().unwrap().unwrap(), "data: still here\n\n");
+}
+
+#[test]
+fn silence_ends_no_stream() {
+    let world = World::with(
+        "limits: {header_timeout: 200ms, idle_timeout: 200ms, body_timeout: 200ms, \
+         write_timeout: 200ms}",
+    );
+    for method in ["POST", "GET"] {
+        let mut wire = open(&world, method);
+        assert!(wire.is_silent_for(Duration::from_millis(1200)), "{method}");
+        hears_each_at_once(&world, &mut wire);
+        world.upstream.say("");
+        assert_eq!(wire.event(), "");
+    }
+}
+
+#[test]
+fn silence_ends_no_stream_over_http2() {
+    let identity = Identity::new();
+    let limits = "limits: {header_timeout: 200ms, idle_timeout: 200ms, body_timeout: 200ms}";
+    let world = World::with(&format!("{}\n{limits}", identity.settings()));
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
+    let mut client = H2::connect(world.gateway, &identity);
+    let mut answer = client.open("GET", "/mcp", &headers, Some("")).unwrap();
+    world.upstream.next();
+    assert!(!client.is_closed_within(Duration::from_millis(1200)));
+    world.upstream.say("still here");
+    assert_eq!(answer.piece().unwrap().unwrap(), "data: still here\n\n");
+}
+
+#[test]
+fn when_the_client_goes_the_server_is_hung_up_on() {
+    let world = World::start();
+    let wire = open(&world, "POST");
+    let gone = Instant::now();
+    drop(wire);
+    // A few milliseconds, most of them the backend's own looking.
+    assert!(world.upstream.was_abandoned_within(PROMPTLY), "after {:?}", gone.elapsed());
+    println!("hung up after {:?}", gone.elapsed());
+    wait_until("it is counted", || {
+        world.metric("postern_requests_total{outcome=\"broken\"}") >= 1.0
+    });
+}
+
+#[test]
+fn when_the_client_goes_before_the_answer_the_server_is_hung_up_on() {
+    let world = World::start();
+    let mut wire = world.connect();
+    wire.send(format!(
+        "POST /mcp HTTP/1.1\r\nHost: mcp.example\r\nAuthorization: Bearer {}\r\n\
+         x-answer: wait\r\nContent-Length: 2\r\n\r\n{{}}",
+        world.issuer.token()
+    ));
+    world.upstream.next();
+    drop(wire);
+    assert!(world.upstream.was_abandoned_within(PROMPTLY));
+}
+
+#[test]
+fn when_an_http2_client_cancels_the_server_is_hung_up_on() {
+    let identity = Identity::new();
+    let world = World::with(&identity.settings());
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
+    let mut client = H2::connect(world.gateway, &identity);
+    let answer = client.open("POST", "/mcp", &headers, Some("{}")).unwrap();
+    world.upstream.next();
+    drop(answer);
+    assert!(world.upstream.was_abandoned_within(PROMPTLY));
+    assert_eq!(client.call(&world.issuer.token()).status, 200, "only the stream is gone");
+}
+
+#[test]
+fn a_client_that_stops_reading_is_cut() {
+    let world = World::with("limits: {write_timeout: 300ms}");
+    let mut wire = open(&world, "POST");
+    flood(&world);
+    assert!(world.upstream.was_abandoned_within(PROMPTLY));
+    assert!(!wire.rest().ends_with("0\r\n\r\n"), "it can tell that something is missing");
+}
+
+#[test]
+fn an_http2_client_that_stops_reading_is_cut() {
+    let identity = Identity::new();
+    let world = World::with(&format!("{}\nlimits: {{write_timeout: 300ms}}", identity.settings()));
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
+    let mut client = H2::connect(world.gateway, &identity);
+    let mut answer = client.open("POST", "/mcp", &headers, Some("{}")).unwrap();
+    world.upstream.next();
+    flood(&world);
+    assert!(world.upstream.was_abandoned_within(PROMPTLY));
+    assert!(answer.rest().is_err(), "it can tell that something is missing");
+}
+
+#[test]
+fn a_server_that_breaks_off_is_not_taken_for_one_that_ended() {
+    let world = World::start();
+    let mut wire = world.connect();
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let raw = "HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n2\\r\\nhi\\r\\nbroken";
+    let headers = [("Authorization", bearer.as_str()), ("x-answer", raw)];
+    wire.request("POST", "/mcp", &headers, "{}");
+    assert!(!wire.rest().ends_with("0\r\n\r\n"));
+}
+
+/// More than all the buffers between the server and the client hold.
+fn flood(world: &World) {
+    let event = "x".repeat(64 << 10);
+    (0..800).for_each(|_| world.upstream.say(&event));
+}
+
+/// Generous: what is measured takes milliseconds.
+const PROMPTLY: Duration = Duration::from_secs(5);

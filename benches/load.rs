@@ -78,14 +78,15 @@ fn setting(name: &str, default: &str) -> Result<String, Box<dyn Error>> {
 fn bench(settings: &Settings) -> Result<(), Box<dyn Error>> {
     let site = Site::new(settings.connections)?;
     println!("{} rounds of {} s; {}", settings.rounds, settings.seconds, site.describe());
-    let (lanes, mut rows) = gather(&site)?;
+    let (mut lanes, mut rows) = gather(&site)?;
     println!("load of the machine before: {}", load_average()?);
     let span = Duration::from_secs_f64(settings.seconds);
     // The round before the first counts for nothing: connections open, caches fill.
     for round in 0..=settings.rounds {
         for step in 0..lanes.len() {
             let index = (round + step) % lanes.len();
-            let (Some(lane), Some(row)) = (lanes.get(index), rows.get_mut(index)) else { continue };
+            let (lane, row) = (lanes.get_mut(index), rows.get_mut(index));
+            let (Some(lane), Some(row)) = (lane, row) else { continue };
             let sample = site.measure(lane, span);
             let sample = sample.map_err(|error| format!("{}: {error}", row.contender.name))?;
             if round > 0 {

@@ -40,7 +40,17 @@ impl Laptop {
 #[test]
 fn one_line_of_json_tells_everything_and_nothing_follows_it() {
     let mut laptop = Laptop::start();
-    let members = ["gateway", "metadata", "issuer", "token_endpoint", "admin", "ca_file", "client_id", "client_secret", "token"];
+    let members = [
+        "gateway",
+        "metadata",
+        "issuer",
+        "token_endpoint",
+        "admin",
+        "ca_file",
+        "client_id",
+        "client_secret",
+        "token",
+    ];
     for name in members {
         assert!(!laptop.text(name).is_empty(), "{name}");
     }
@@ -73,6 +83,8 @@ fn killing_it_leaves_no_backend_behind() {
     laptop.process.0.kill().unwrap();
     laptop.process.0.wait().unwrap();
     wait_until("the backend is gone", || {
-        !children().lines().any(|line| line.contains("mcp-backend") && line.split_whitespace().nth(1) == Some(&child))
+        !children().lines().any(|line| {
+            line.contains("mcp-backend") && line.split_whitespace().nth(1) == Some(&child)
+        })
     });
 }

@@ -43,7 +43,8 @@ impl Stage {
         );
         fs::write(&config, settings).unwrap();
         let proxy = Process(postern().args(["run", "--config"]).arg(&config).spawn().unwrap());
-        let stage = Self { provider, gateway, certificate, _directory: directory, _running: [mcp, proxy] };
+        let stage =
+            Self { provider, gateway, certificate, _directory: directory, _running: [mcp, proxy] };
         wait_until("the backend listens", || socket.exists());
         let token = stage.provider.token();
         wait_until("the gateway has keys", || stage.whoami(&token) == "200");
@@ -60,7 +61,10 @@ impl Stage {
             }},
         });
         let mut script = counterpart("python", "call.py");
-        script.arg(format!("https://{}/mcp", self.gateway)).arg(&self.certificate.authority).arg(token);
+        script
+            .arg(format!("https://{}/mcp", self.gateway))
+            .arg(&self.certificate.authority)
+            .arg(token);
         script.arg(call.to_string());
         String::from_utf8(script.output().unwrap().stdout).unwrap().trim().to_owned()
     }
@@ -125,7 +129,11 @@ fn keys_rotate_at_a_real_authorization_server() {
     assert_eq!(stage.whoami(&first), "200", "the old key is still published");
     stage.provider.admin("/rotate-hard");
     assert_eq!(stage.whoami(&stage.provider.token()), "200");
-    assert_eq!(stage.whoami(&first), "401", "its key is gone, though the token was accepted before");
+    assert_eq!(
+        stage.whoami(&first),
+        "401",
+        "its key is gone, though the token was accepted before"
+    );
 }
 
 #[test]
@@ -175,7 +183,8 @@ impl Provider {
         let mut process = Process(command.spawn().unwrap());
         let mut line = String::new();
         BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let told: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("it said {line:?}"));
+        let told: Value =
+            serde_json::from_str(&line).unwrap_or_else(|_| panic!("it said {line:?}"));
         let text = |name: &str| told[name].as_str().unwrap().to_owned();
         let admin = text("admin").strip_prefix("http://").unwrap().parse().unwrap();
         Self {
@@ -188,7 +197,8 @@ impl Provider {
     }
 
     fn admin(&self, path: &str) {
-        let response = Wire::connect(self.admin).request("POST", path, &[("Content-Length", "0")], "");
+        let response =
+            Wire::connect(self.admin).request("POST", path, &[("Content-Length", "0")], "");
         assert_eq!(response.status, 200, "{response:?}");
     }
 
@@ -202,7 +212,8 @@ impl Provider {
         let address = self.issuer.strip_prefix("http://").unwrap().parse().unwrap();
         let headers = [("Content-Type", "application/x-www-form-urlencoded")];
         let response = Wire::connect(address).request("POST", "/token", &headers, &form);
-        let answer: Value = serde_json::from_str(&response.body).unwrap_or_else(|_| panic!("{response:?}"));
+        let answer: Value =
+            serde_json::from_str(&response.body).unwrap_or_else(|_| panic!("{response:?}"));
         answer["access_token"].as_str().unwrap_or_else(|| panic!("{response:?}")).to_owned()
     }
 }

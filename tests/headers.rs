@@ -71,9 +71,9 @@ fn a_name_that_only_looks_like_ours_is_no_name() {
 #[test]
 fn a_client_cannot_name_our_headers_away() {
     let world = World::start();
-    for named in ["X-Postern-Subject", "x-postern-subject, X-Postern-Scopes", "Authorization", "TE"] {
-        let seen =
-            heard_with(&world, &[("Connection", named), ("X-Postern-Subject", "evil")]);
+    for named in ["X-Postern-Subject", "x-postern-subject, X-Postern-Scopes", "Authorization", "TE"]
+    {
+        let seen = heard_with(&world, &[("Connection", named), ("X-Postern-Subject", "evil")]);
         is_ours_alone(&world, &seen);
         assert_eq!(seen.values("connection"), [""; 0], "{named}");
     }

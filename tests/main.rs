@@ -11,8 +11,10 @@
 mod authenticate;
 mod dev;
 mod e2e;
+mod framing;
 mod harness;
 mod headers;
 mod keys;
 mod layering;
+mod limits;
 mod stream;

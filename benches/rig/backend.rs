@@ -47,6 +47,10 @@ where
     S: AsRawFd,
     for<'s> &'s S: Read + Write,
 {
+    #[expect(
+        deprecated,
+        reason = "for streams that could be closed behind its back; this one is owned"
+    )]
     let stream = AsyncFd::with_interest(stream, Interest::READABLE)?;
     let mut buffer = Vec::with_capacity(PIECE);
     let mut piece = [0; PIECE];

@@ -74,7 +74,7 @@ impl Process {
     /// What it said last.
     pub(crate) fn last_words(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
-        log.lines().last().unwrap_or("no word").to_owned()
+        log.lines().last().unwrap_or("it said nothing").to_owned()
     }
 
     /// User and system time of all its threads so far.

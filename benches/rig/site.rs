@@ -103,17 +103,25 @@ impl Site {
     }
 
     /// Loads one proxy, and no other, for a while.
-    pub(crate) fn measure(&self, lane: &Lane, span: Duration) -> Result<Sample, Box<dyn Error>> {
+    pub(crate) fn measure(
+        &self,
+        lane: &mut Lane,
+        span: Duration,
+    ) -> Result<Sample, Box<dyn Error>> {
         let mut load = part(self.cores.load, "generator")?;
         load.args([lane.address.to_string(), self.connections.to_string()]);
         load.arg(span.as_secs_f64().to_string()).arg(self.directory().join(TOKENS_FILE));
         let before = lane.process.cpu()?;
         let output = load.output()?;
-        let spent = lane.process.cpu()?.saturating_sub(before);
+        let after = lane.process.cpu()?;
+        if lane.process.has_ended() {
+            return Err(format!("it ended half-way: {}", lane.process.last_words()).into());
+        }
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).trim_end().into());
         }
         let tally: Tally = serde_json::from_slice(&output.stdout)?;
+        let spent = after.saturating_sub(before);
         let requests = f64::from(tally.requests.max(1));
         Ok(Sample {
             micros: spent.as_secs_f64() * 1e6 / requests,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pingora_core::{Error, ErrorType, Result};
 
-use crate::edge::Connection;
+use crate::edge::{Body, Connection};
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::Misframed;
 use crate::record::Outcome;
@@ -17,6 +17,7 @@ pub(crate) struct Exchange {
     pub(crate) began: Instant,
     pub(crate) stage: Stage,
     pub(crate) connection: Option<Arc<Connection>>,
+    pub(crate) awaited: Option<Body>,
     body_bytes: usize,
 }
 
@@ -36,6 +37,7 @@ impl Exchange {
             began: Instant::now(),
             stage: Stage::Received,
             connection: None,
+            awaited: None,
             body_bytes: 0,
         }
     }

@@ -13,7 +13,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::time::timeout;
 
 use crate::config::Limits;
-use crate::edge::Connection;
+use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
@@ -130,10 +130,18 @@ impl ProxyHttp for Gateway {
             Decision::Forward(permit) => {
                 self.recorder.token(permit.remembered());
                 exchange.stage = Stage::Permitted(permit);
+                if !session.is_body_done() {
+                    exchange.awaited =
+                        exchange.connection.as_ref().and_then(Connection::await_body);
+                }
                 Ok(CONTINUE)
             }
             Decision::Answer(answer) => {
                 take_small_body(session).await;
+                if matches!(answer, Answer::Misframed(_)) {
+                    // Where this request ended, and another begins, nobody can say.
+                    session.set_keepalive(None);
+                }
                 self.answer(session, exchange, answer).await?;
                 Ok(ANSWERED)
             }
@@ -161,6 +169,8 @@ impl ProxyHttp for Gateway {
         for name in relay.dropped(&request.headers) {
             request.remove_header(&name);
         }
+        // A target that names a host would go up as it came; its path is what was judged.
+        request.set_uri(request.uri.clone());
         let (host, value) = relay.host();
         request.insert_header(host, value)?;
         for (name, value) in permit.headers() {
@@ -173,10 +183,11 @@ impl ProxyHttp for Gateway {
         &self,
         _session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.permit()?;
+        exchange.awaited = exchange.awaited.take().filter(|_| !end).inspect(Body::moved);
         let bytes = body.as_ref().map_or(0, Bytes::len);
         exchange.count_body(bytes).or_err(ErrorType::HTTPStatus(413), "request body")
     }
@@ -244,16 +255,10 @@ fn misframed(session: &Session) -> Option<Misframed> {
     if !request.raw_path_is_utf8() {
         return Some(Misframed::Target);
     }
-    // pingora drops Content-Length where Transfer-Encoding came too, and closes afterwards; with
-    // no other reason to close, that is what happened.
+    // pingora drops Content-Length where Transfer-Encoding came too: only the bytes still tell.
     let chunked = request.headers.contains_key(http::header::TRANSFER_ENCODING);
-    let closing = session.get_keepalive().is_none() && !session.is_http2();
-    (chunked && closing && !asks_to_close(request)).then_some(Misframed::Length)
-}
-
-fn asks_to_close(request: &RequestHeader) -> bool {
-    let mut values = request.headers.get_all(http::header::CONNECTION).iter();
-    values.any(|value| value.to_str().is_ok_and(|text| text.to_ascii_lowercase().contains("close")))
+    (chunked && !session.is_http2() && framing::names_a_length(&session.to_h1_raw()))
+        .then_some(Misframed::Length)
 }
 
 /// Answering a request whose body has not been read costs the client its connection. Small bodies

@@ -151,8 +151,7 @@ impl Answer {
 }
 
 fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<()> {
-    let mut request =
-        Request::builder().method(method).uri(format!("https://mcp.example{path}"));
+    let mut request = Request::builder().method(method).uri(format!("https://mcp.example{path}"));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

@@ -120,9 +120,23 @@ impl Wire {
         }
     }
 
+    /// Whether a streamed body ends here, as one that is whole does.
+    pub(crate) fn stream_ends(&mut self) -> bool {
+        self.head().trim_start().starts_with("0\r\n")
+    }
+
     /// Whether the proxy closes the connection, and says nothing more.
     pub(crate) fn is_closed(&mut self) -> bool {
-        matches!(self.reader.read(&mut [0]), Ok(0))
+        self.is_closed_within(PATIENCE)
+    }
+
+    pub(crate) fn is_closed_within(&mut self, wait: Duration) -> bool {
+        self.socket.set_read_timeout(Some(wait)).unwrap();
+        match self.reader.read(&mut [0]) {
+            Ok(read) => read == 0,
+            // A reset, or TLS without its farewell, is an end too.
+            Err(error) => error.kind() != ErrorKind::WouldBlock,
+        }
     }
 
     /// Listens for that long, and tells whether the connection stayed open and nothing came.

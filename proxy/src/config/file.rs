@@ -1,14 +1,18 @@
 //! What was written: a tree of text read from YAML, and sections that note what is wrong with it.
 //! Nothing outside this file knows the format.
 
-use std::cell::RefCell;
-use std::fmt;
+mod node;
+mod place;
 
-use serde::de::{self, Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::cell::RefCell;
+
+use serde::de::{Deserialize as _, DeserializeSeed as _};
 use serde_yaml::Deserializer;
 
 use super::invalid::{Problem, Wrong};
 use super::secret;
+use node::Node;
+use place::{Probe, Step, child, show_path};
 
 /// Reads `text` and hands its top level to `check`; returns what `check` made and all that is wrong.
 pub(super) fn read<T>(text: &str, check: impl FnOnce(Section<'_>) -> T) -> Result<T, Vec<Problem>> {
@@ -223,115 +227,6 @@ fn distance(from: &str, to: &str) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
-/// YAML without its types: `8080`, `"8080"` and `${PORT}` are the same kind of thing.
-enum Node {
-    Nothing,
-    Text(String),
-    List(Vec<Node>),
-    /// Repeated keys are kept, so that they can be told.
-    Map(Vec<(String, Node)>),
-}
-
-impl Node {
-    fn text(self) -> Result<String, Wrong> {
-        match self {
-            Self::Text(text) => Ok(text),
-            Self::Nothing => Err(Wrong::new("it has no value", "give it one, or remove the line")),
-            Self::List(_) | Self::Map(_) => {
-                Err(Wrong::new("a single value is expected", "write one value on the same line"))
-            }
-        }
-    }
-
-    fn show(&self) -> String {
-        match self {
-            Self::Nothing => "nothing".into(),
-            Self::Text(text) => format!("{text:?}"),
-            Self::List(_) => "a list".into(),
-            Self::Map(_) => "a section".into(),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
-    }
-}
-
-struct NodeVisitor;
-
-impl<'de> Visitor<'de> for NodeVisitor {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value, a list or a section")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-        Ok(Node::Text(value.to_string()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-        Ok(Node::Text(value.to_string()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Node, E> {
-        Ok(Node::Text(value.to_string()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-        Ok(Node::Text(value.to_string()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Node, E> {
-        Ok(Node::Text(value.to_owned()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Node, E> {
-        Ok(Node::Nothing)
-    }
-
-    fn visit_none<E>(self) -> Result<Node, E> {
-        Ok(Node::Nothing)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node, A::Error> {
-        let mut nodes = Vec::new();
-        while let Some(node) = items.next_element()? {
-            nodes.push(node);
-        }
-        Ok(Node::List(nodes))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Node, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = pairs.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(Node::Map(entries))
-    }
-}
-
-/// One step down the tree; a key's number tells a repeated one from the first.
-#[derive(Clone)]
-enum Step {
-    Key(String, usize),
-    Index(usize),
-}
-
-fn child(at: &[Step], step: Step) -> Vec<Step> {
-    at.iter().cloned().chain([step]).collect()
-}
-
-fn show_path(at: &[Step]) -> String {
-    let show = |step: &Step| match step {
-        Step::Key(key, _) => format!(".{key}"),
-        Step::Index(index) => format!("[{index}]"),
-    };
-    at.iter().map(show).collect::<String>().trim_start_matches('.').to_owned()
-}
-
 /// The line of what `at` names, or of the nearest thing above it that the file has.
 ///
 /// serde tells no positions, but its errors do: read the text again and fail on arrival.
@@ -340,83 +235,5 @@ fn line_of(text: &str, at: &[Step]) -> Option<usize> {
     match Probe(at).deserialize(Deserializer::from_str(text)) {
         Err(arrived) => arrived.location().map(|location| location.line()),
         Ok(()) => line_of(text, above),
-    }
-}
-
-/// Fails exactly at the end of its path.
-struct Probe<'p>(&'p [Step]);
-
-impl<'de> DeserializeSeed<'de> for Probe<'_> {
-    type Value = ();
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Probe<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("another shape: the path ends here")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let Some((Step::Index(wanted), rest)) = self.0.split_first() else {
-            return Err(de::Error::custom("arrived"));
-        };
-        for _ in 0..*wanted {
-            items.next_element::<IgnoredAny>()?;
-        }
-        items.next_element_seed(Probe(rest))?;
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<(), A::Error> {
-        let Some((Step::Key(wanted, nth), rest)) = self.0.split_first() else {
-            return Err(de::Error::custom("arrived"));
-        };
-        let mut nth = *nth;
-        while let Some(here) =
-            pairs.next_key_seed(KeyProbe { wanted, last: rest.is_empty() && nth == 0 })?
-        {
-            if here && nth == 0 {
-                pairs.next_value_seed(Probe(rest))?;
-            } else {
-                nth -= usize::from(here);
-                pairs.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Tells whether a key is the wanted one, and fails on it when the path ends there.
-struct KeyProbe<'p> {
-    wanted: &'p str,
-    last: bool,
-}
-
-impl<'de> DeserializeSeed<'de> for KeyProbe<'_> {
-    type Value = bool;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for KeyProbe<'_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: de::Error>(self, key: &str) -> Result<bool, E> {
-        match key == self.wanted {
-            true if self.last => Err(E::custom("arrived")),
-            same => Ok(same),
-        }
     }
 }

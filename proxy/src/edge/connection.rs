@@ -1,7 +1,7 @@
 //! What is known of one connection, shared between its bytes and its requests.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use pingora_core::protocols::Digest;
@@ -15,8 +15,11 @@ pub(crate) struct Connection {
     is_h2: bool,
     header_timeout: Duration,
     idle_timeout: Duration,
+    body_timeout: Duration,
     phase: AtomicU8,
     deadline: AtomicU64,
+    bodies: AtomicU32,
+    body_moved: AtomicU64,
 }
 
 /// What the connection is waiting for.
@@ -37,8 +40,11 @@ impl Connection {
             is_h2,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
+            body_timeout: limits.body_timeout,
             phase: AtomicU8::new(0),
             deadline: AtomicU64::new(0),
+            bodies: AtomicU32::new(0),
+            body_moved: AtomicU64::new(0),
         };
         connection.expect(Phase::Head);
         connection
@@ -68,8 +74,7 @@ impl Connection {
             Phase::Busy => (BUSY, Duration::ZERO),
             Phase::Idle => (IDLE, self.idle_timeout),
         };
-        let deadline = (self.start.elapsed() + wait).as_millis();
-        self.deadline.store(u64::try_from(deadline).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.deadline.store(self.since_start(wait), Ordering::Relaxed);
         self.phase.store(code, Ordering::Release);
     }
 
@@ -83,6 +88,48 @@ impl Connection {
 
     pub(super) fn deadline(&self) -> Instant {
         self.start + Duration::from_millis(self.deadline.load(Ordering::Relaxed))
+    }
+
+    /// Waits for a request's body on an HTTP/2 connection, where pingora would wait for ever.
+    pub(crate) fn await_body(self: &Arc<Self>) -> Option<Body> {
+        self.is_h2.then(|| {
+            self.bodies.fetch_add(1, Ordering::AcqRel);
+            let body = Body(Arc::clone(self));
+            body.moved();
+            body
+        })
+    }
+
+    /// When the bodies that are awaited have stood still for too long; none are by then otherwise.
+    pub(super) fn stalls(&self, now: Instant) -> Option<Instant> {
+        if !self.is_h2 {
+            return None;
+        }
+        let moved = match self.bodies.load(Ordering::Acquire) {
+            0 => now,
+            _ => self.start + Duration::from_millis(self.body_moved.load(Ordering::Relaxed)),
+        };
+        Some(moved + self.body_timeout)
+    }
+
+    fn since_start(&self, wait: Duration) -> u64 {
+        u64::try_from((self.start.elapsed() + wait).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// A request body that has not ended yet.
+pub(crate) struct Body(Arc<Connection>);
+
+impl Body {
+    /// A part of it has arrived.
+    pub(crate) fn moved(&self) {
+        self.0.body_moved.store(self.0.since_start(Duration::ZERO), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        self.0.bodies.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

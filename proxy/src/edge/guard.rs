@@ -84,6 +84,25 @@ impl<S: Transport> Guarded<S> {
         }
         alarm.as_mut().poll(cx).is_ready()
     }
+
+    /// Whether a body on this connection is overdue. Nobody reads again when one begins to be
+    /// awaited, so the alarm goes off from time to time, awaited or not.
+    fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            let now = Instant::now();
+            let Some(due) = self.connection.stalls(now) else { return false };
+            if due <= now {
+                return true;
+            }
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if alarm.is_elapsed() || alarm.deadline() > due {
+                alarm.as_mut().reset(due);
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+        }
+    }
 }
 
 fn default_head() -> ResponseHeader {
@@ -101,7 +120,8 @@ impl<S: Transport> AsyncRead for Guarded<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(cx, buffer);
         let late = match (phase, &read) {
-            (Phase::Busy, _) => false,
+            (Phase::Busy, Poll::Ready(_)) => false,
+            (Phase::Busy, Poll::Pending) => this.stalled(cx),
             (Phase::Idle, Poll::Ready(_)) => {
                 if buffer.filled().len() > before {
                     this.connection.expect(Phase::Head);

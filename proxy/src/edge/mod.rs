@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::Limits;
 use crate::record::Traffic;
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Body, Connection};
 use guard::Guarded;
 
 /// A listener at work.

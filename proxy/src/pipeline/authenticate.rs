@@ -4,11 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::Algorithm;
 use moka::sync::Cache;
 
 use super::claims::{Claims, WrongType};
 use super::headers::{self, ClaimHeaders, Stamped};
+use super::jose::Header;
 use super::token::{BearerToken, Compact, Digest, Principal};
 use crate::config::{Rules, TrustedIssuer};
 use crate::keys::{KeySet, Keyring};
@@ -89,7 +89,7 @@ impl Verifier {
         if claims.get("cnf").is_some() {
             return Err(Rejected::Bound);
         }
-        let principal = principal(issuer, &claims)?;
+        let principal = Principal::read(issuer, &claims).map_err(Rejected::Claim)?;
         Ok(Verdict {
             headers: self.headers.stamp(&principal, |name| claims.get(name)),
             principal,
@@ -143,74 +143,6 @@ fn check_times(claims: &Claims, now: Duration) -> Result<Duration, Rejected> {
         return Err(Rejected::NotYetValid);
     }
     Ok(expires)
-}
-
-fn principal(issuer: &str, claims: &Claims) -> Result<Principal, Rejected> {
-    let text = |name| claims.optional_text(name).map_err(|WrongType| Rejected::Claim(name));
-    let subject = text("sub")?.filter(|subject| !subject.is_empty());
-    // RFC 9068 says client_id; OpenID Connect's providers say azp.
-    let client = match text("client_id")? {
-        Some(client) => Some(client),
-        None => text("azp")?,
-    };
-    let mut scopes = Vec::new();
-    for name in ["scope", "scp"] {
-        let listed = claims.texts(name).map_err(|WrongType| Rejected::Claim(name))?;
-        scopes.extend(listed.into_iter().flat_map(|one| one.split(' ')).filter(|s| !s.is_empty()));
-    }
-    Ok(Principal {
-        issuer: issuer.to_owned(),
-        subject: subject.ok_or(Rejected::Claim("sub"))?.to_owned(),
-        client: client.map(str::to_owned),
-        scopes: scopes.into_iter().map(str::to_owned).collect(),
-    })
-}
-
-/// The little of a JOSE header that we act on. `jku`, `x5u`, `x5c` and `jwk` are not even read:
-/// a token does not choose the key that it is checked with.
-struct Header {
-    algorithm: Algorithm,
-    key_id: Option<String>,
-}
-
-impl Header {
-    fn decode(part: &str) -> Result<Self, Rejected> {
-        let members = Claims::decode(part).ok_or(Rejected::NotAJwt)?;
-        // RFC 7515 section 4.1.11: an extension that must be understood, and is not.
-        if members.get("crit").is_some() || members.get("b64").is_some() {
-            return Err(Rejected::Critical);
-        }
-        // RFC 9068 section 4: nothing else is an access token.
-        let is_access_token = |kind: &str| {
-            let kind = kind.strip_prefix("application/").unwrap_or(kind);
-            kind == "at+jwt"
-        };
-        if !members.text("typ").is_some_and(|kind| is_access_token(&kind.to_ascii_lowercase())) {
-            return Err(Rejected::Type);
-        }
-        let key_id = members.optional_text("kid").map_err(|WrongType| Rejected::NotAJwt)?;
-        Ok(Self {
-            algorithm: members.text("alg").and_then(algorithm).ok_or(Rejected::Algorithm)?,
-            key_id: key_id.map(str::to_owned),
-        })
-    }
-}
-
-/// Case matters (RFC 7515 section 4.1.1), and shared secrets are never an answer.
-fn algorithm(name: &str) -> Option<Algorithm> {
-    match name {
-        "RS256" => Some(Algorithm::RS256),
-        "RS384" => Some(Algorithm::RS384),
-        "RS512" => Some(Algorithm::RS512),
-        "PS256" => Some(Algorithm::PS256),
-        "PS384" => Some(Algorithm::PS384),
-        "PS512" => Some(Algorithm::PS512),
-        "ES256" => Some(Algorithm::ES256),
-        "ES384" => Some(Algorithm::ES384),
-        // RFC 9864 gives Ed25519 a name of its own.
-        "EdDSA" | "Ed25519" => Some(Algorithm::EdDSA),
-        _ => None,
-    }
 }
 
 /// What was found about one token.

@@ -31,10 +31,12 @@ impl Bounds {
         if request.version == Version::HTTP_11 && headers.get_all(HOST).iter().count() != 1 {
             return Err(Misframed::Host);
         }
-        if headers.contains_key(CONTENT_LENGTH) && headers.contains_key(TRANSFER_ENCODING)
-            || headers.get_all(TRANSFER_ENCODING).iter().count() > 1
-        {
-            return Err(Misframed::Length);
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        if let Some(coding) = codings.next() {
+            let chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+            if !chunked || codings.next().is_some() || headers.contains_key(CONTENT_LENGTH) {
+                return Err(Misframed::Length);
+            }
         }
         announced_length(headers).map(|_| ())
     }
@@ -50,6 +52,13 @@ impl Bounds {
             Some(_) | None => Ok(()),
         }
     }
+}
+
+/// Whether the bytes of a head name a `Content-Length`.
+pub(crate) fn names_a_length(head: &[u8]) -> bool {
+    let mut names =
+        head.split(|&byte| byte == b'\n').filter_map(|line| line.split(|&b| b == b':').next());
+    names.any(|name| name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str().as_bytes()))
 }
 
 /// Whether the client waits for leave before it sends its body.

@@ -7,6 +7,7 @@ pub mod challenge;
 mod claims;
 pub mod framing;
 pub mod headers;
+mod jose;
 mod metadata;
 mod route;
 pub mod token;

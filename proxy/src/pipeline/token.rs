@@ -6,6 +6,8 @@ use aws_lc_rs::digest;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
+use super::claims::{Claims, WrongType};
+
 /// What followed `Bearer ` in the request. Proves nothing yet.
 #[derive(Clone, Copy)]
 pub struct BearerToken<'a>(&'a str);
@@ -82,6 +84,28 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Reads who is meant; else names the claim that is missing or malformed.
+    pub(super) fn read(issuer: &str, claims: &Claims) -> Result<Self, &'static str> {
+        let text = |name| claims.optional_text(name).map_err(|WrongType| name);
+        let subject = text("sub")?.filter(|subject| !subject.is_empty()).ok_or("sub")?;
+        // RFC 9068 says client_id; OpenID Connect's providers say azp.
+        let client = match text("client_id")? {
+            Some(client) => Some(client),
+            None => text("azp")?,
+        };
+        let mut scopes = Vec::new();
+        for name in ["scope", "scp"] {
+            let listed = claims.texts(name).map_err(|WrongType| name)?.into_iter();
+            scopes.extend(listed.flat_map(|one| one.split(' ')).filter(|scope| !scope.is_empty()));
+        }
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            subject: subject.to_owned(),
+            client: client.map(str::to_owned),
+            scopes: scopes.into_iter().map(str::to_owned).collect(),
+        })
+    }
+
     pub(crate) fn has_scope(&self, wanted: &str) -> bool {
         self.scopes.iter().any(|scope| scope == wanted)
     }

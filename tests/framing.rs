@@ -1,0 +1,314 @@
+//! Requests that two readers could take for different ones reach no second reader.
+
+use crate::harness::{H2, Identity, Wire, World};
+
+/// The head and body of a good request, to be spoiled.
+struct Raw {
+    line: String,
+    fields: Vec<String>,
+    body: String,
+}
+
+impl Raw {
+    fn good(world: &World) -> Self {
+        let authorization = format!("Authorization: Bearer {}", world.issuer.token());
+        let fields = ["Host: mcp.example", "Content-Length: 2", &authorization];
+        Self {
+            line: "POST /mcp HTTP/1.1".into(),
+            fields: fields.map(str::to_owned).to_vec(),
+            body: "{}".into(),
+        }
+    }
+
+    fn line(mut self, line: &str) -> Self {
+        self.line = line.into();
+        self
+    }
+
+    fn with(mut self, field: &str) -> Self {
+        self.fields.push(field.into());
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.fields.retain(|field| !field.starts_with(name));
+        self
+    }
+
+    fn chunked(self, body: &str) -> Self {
+        let mut raw = self.without("Content-Length").with("Transfer-Encoding: chunked");
+        raw.body = body.into();
+        raw
+    }
+
+    fn send(&self, world: &World) -> Wire {
+        let mut wire = world.connect();
+        wire.send(format!("{}\r\n{}\r\n\r\n{}", self.line, self.fields.join("\r\n"), self.body));
+        wire
+    }
+}
+
+/// Spoil one thing of a good request: it is answered so, the connection is closed, and nothing
+/// reaches the backend.
+#[track_caller]
+fn refuses(status: u16, world: &World, spoil: impl FnOnce(Raw) -> Raw) {
+    let mut wire = spoil(Raw::good(world)).send(world);
+    let response = wire.response(false);
+    assert_eq!(response.status, status, "{response:?}");
+    world.upstream.saw_nothing();
+    assert!(wire.is_closed(), "what follows would be read as another request");
+}
+
+#[test]
+fn an_unspoilt_request_passes() {
+    let world = World::start();
+    assert_eq!(Raw::good(&world).send(&world).response(false).status, 200);
+    let chunked = Raw::good(&world).chunked(CHUNKS);
+    assert_eq!(chunked.send(&world).response(false).status, 200);
+}
+
+#[test]
+fn a_length_beside_chunks_is_refused() {
+    let world = World::start();
+    let body = "0\r\n\r\nGET /mcp/evil HTTP/1.1\r\nHost: x\r\n\r\n";
+    refuses(400, &world, |raw| raw.chunked(body).with("Content-Length: 5"));
+    refuses(400, &world, |raw| raw.chunked(body).with("Content-Length: 43"));
+    refuses(400, &world, |raw| raw.with("Transfer-Encoding: chunked"));
+    refuses(400, &world, |raw| {
+        raw.chunked(body).with("Content-Length: 5").with("Connection: keep-alive")
+    });
+    refuses(400, &world, |raw| {
+        raw.chunked(body).with("Content-Length: 5").with("Connection: close")
+    });
+}
+
+#[test]
+fn two_lengths_are_refused_even_if_they_agree() {
+    let world = World::start();
+    refuses(400, &world, |raw| raw.with("Content-Length: 2"));
+    refuses(400, &world, |raw| raw.with("Content-Length: 3"));
+    refuses(400, &world, |raw| raw.without("Content-Length").with("Content-Length: 2, 2"));
+}
+
+#[test]
+fn a_length_is_digits_and_nothing_else() {
+    let world = World::start();
+    for length in ["+2", "-2", "0x2", "2 2", "2.0", "", "99999999999999999999x"] {
+        let field = format!("Content-Length: {length}");
+        refuses(400, &world, |raw| raw.without("Content-Length").with(&field));
+    }
+}
+
+#[test]
+fn only_chunked_and_only_once() {
+    let world = World::start();
+    for coding in [
+        "identity",
+        "gzip",
+        "gzip, chunked",
+        "chunked, identity",
+        "xchunked",
+        "chunked, chunked",
+        "\"chunked\"",
+        "\x0bchunked",
+    ] {
+        let field = format!("Transfer-Encoding: {coding}");
+        refuses(400, &world, |raw| raw.chunked(CHUNKS).without("Transfer-Encoding").with(&field));
+    }
+    refuses(400, &world, |raw| raw.chunked(CHUNKS).with("Transfer-Encoding: chunked"));
+    let shouted = Raw::good(&world).chunked(CHUNKS).without("Transfer-Encoding");
+    let shouted = shouted.with("transfer-encoding: CHUNKED ").send(&world).response(false);
+    assert_eq!(shouted.status, 200);
+}
+
+#[test]
+fn torn_chunks_make_no_request() {
+    let world = World::start();
+    for body in
+        ["G\r\n{}\r\n0\r\n\r\n", "-2\r\n{}\r\n", "fffffffffffffffff\r\n{}", "2\r\n{}{}\r\n0"]
+    {
+        let mut wire = Raw::good(&world).chunked(body).send(&world);
+        let heard = wire.rest();
+        assert!(!heard.starts_with("HTTP/1.1 200"), "{body:?} {heard}");
+        world.upstream.saw_nothing();
+    }
+}
+
+#[test]
+fn exactly_one_host_is_expected() {
+    let world = World::start();
+    refuses(400, &world, |raw| raw.without("Host"));
+    refuses(400, &world, |raw| raw.with("Host: mcp.example"));
+    refuses(400, &world, |raw| raw.with("Host: evil.example"));
+}
+
+#[test]
+fn an_older_http_is_not_spoken() {
+    let world = World::start();
+    refuses(505, &world, |raw| raw.line("POST /mcp HTTP/1.0"));
+    refuses(505, &world, |raw| raw.line("POST /mcp HTTP/1.0").with("Connection: keep-alive"));
+    refuses(400, &world, |raw| raw.line("POST /mcp HTTP/1.0").chunked("0\r\n\r\n"));
+    refuses(400, &world, |raw| raw.line("POST /mcp"));
+}
+
+#[test]
+fn a_head_of_another_grammar_is_refused() {
+    let world = World::start();
+    for field in ["X-A: b\r\n c", "X-A: b\r\n\tc", "X-A : b", " X-A: b", "X-A", ": b", "X-A: \0"] {
+        refuses(400, &world, |raw| raw.with(field));
+    }
+}
+
+#[test]
+fn a_path_with_two_readings_is_refused() {
+    let world = World::start();
+    for path in [
+        "/public/../mcp",
+        "/mcp/../mcp",
+        "//mcp",
+        "/mcp//x",
+        "/%2e%2e/mcp",
+        "/mcp%2Fx",
+        "/%6dcp",
+        "/.;/mcp",
+        "/mcp;x=/healthz",
+        "/mcp\\x",
+        "/mcp%00",
+        "/%252e/mcp",
+        "/mcp/%c0%ae",
+        "/mcp/\u{e9}",
+        "/.well-known/oauth-protected-resource/../../mcp",
+    ] {
+        let line = format!("POST {path} HTTP/1.1");
+        let response = Raw::good(&world).line(&line).send(&world).response(false);
+        assert_eq!(response.status, 400, "{path} {response:?}");
+        world.upstream.saw_nothing();
+    }
+}
+
+#[test]
+fn a_query_or_a_fragment_moves_nothing_to_another_place() {
+    let world = World::start();
+    assert_eq!(world.request("POST", "/mcp?x=/healthz", &[]).status, 401);
+    assert_eq!(world.request("GET", "/other?x=/mcp", &[]).status, 404);
+    assert_ne!(world.request("GET", "/mcp#/../healthz", &[]).status, 200);
+    assert_ne!(world.request("GET", "/healthz#/mcp", &[("x", "y")]).status, 404);
+    world.upstream.saw_nothing();
+}
+
+#[test]
+fn the_path_is_passed_on_as_it_was_judged() {
+    let world = World::start();
+    let path = "/mcp/a.b/c-d_e~f?q=%2F..%2F&x=;";
+    let raw = Raw::good(&world).line(&format!("POST {path} HTTP/1.1"));
+    assert_eq!(raw.send(&world).response(false).status, 200);
+    let seen = world.upstream.next();
+    assert!(seen.head.starts_with(&format!("POST {path} HTTP/1.1\r\n")), "{}", seen.head);
+}
+
+#[test]
+fn an_absolute_target_is_judged_by_its_path_and_for_this_host() {
+    let world = World::start();
+    refuses(400, &world, |raw| raw.line("POST http://evil.example/mcp HTTP/1.1"));
+    let line = "POST http://mcp.example/mcp?q=1 HTTP/1.1";
+    let response =
+        Raw::good(&world).line(line).without("Authorization").send(&world).response(false);
+    assert_eq!(response.status, 401);
+    world.upstream.saw_nothing();
+    let response = Raw::good(&world).line(line).send(&world).response(false);
+    assert_eq!(response.status, 200);
+    let seen = world.upstream.next();
+    assert!(seen.head.starts_with("POST /mcp?q=1 HTTP/1.1\r\n"), "{}", seen.head);
+}
+
+#[test]
+fn methods_that_speak_to_proxies_are_not_served() {
+    let world = World::start();
+    for line in ["TRACE /mcp HTTP/1.1", "CONNECT mcp.example:443 HTTP/1.1", "CONNECT /mcp HTTP/1.1"]
+    {
+        let response = Raw::good(&world).line(line).send(&world).response(false);
+        assert!([400, 405].contains(&response.status), "{line} {response:?}");
+        world.upstream.saw_nothing();
+    }
+}
+
+#[test]
+fn bytes_after_a_request_are_not_smuggled_in_with_it() {
+    let world = World::start();
+    let second = "GET /mcp/evil HTTP/1.1\r\nHost: mcp.example\r\n\r\n";
+    let mut raw = Raw::good(&world);
+    raw.body.push_str(second);
+    let heard = raw.with("Connection: close").send(&world).rest();
+    assert!(heard.starts_with("HTTP/1.1 200"), "{heard}");
+    let seen = world.upstream.next();
+    assert_eq!((seen.body.as_str(), seen.head.contains("evil")), ("{}", false));
+    world.upstream.saw_nothing();
+}
+
+#[test]
+fn the_body_of_a_refused_request_is_no_request() {
+    let world = World::start();
+    let mut inner = Raw::good(&world);
+    inner.line = "POST /mcp/evil HTTP/1.1".into();
+    let hidden = format!("{}\r\n{}\r\n\r\n{{}}", inner.line, inner.fields.join("\r\n"));
+    let mut wire = world.connect();
+    let response = wire.request("POST", "/mcp", &[("Connection", "close")], &hidden);
+    assert_eq!(response.status, 401);
+    assert_eq!(wire.rest(), "");
+    world.upstream.saw_nothing();
+}
+
+#[test]
+fn no_connection_is_turned_into_a_tunnel() {
+    let world = World::start();
+    for (protocol, more) in [
+        ("websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
+        ("h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
+    ] {
+        let upgrade =
+            format!("Upgrade: {protocol}\r\n{more}\r\nConnection: Upgrade, HTTP2-Settings");
+        let mut wire = Raw::good(&world).with(&upgrade).send(&world);
+        let response = wire.response(false);
+        assert_eq!(response.status, 200, "{response:?}");
+        let seen = world.upstream.next();
+        for name in ["upgrade", "connection", "http2-settings"] {
+            assert_eq!(seen.values(name), [""; 0], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_server_cannot_turn_a_connection_into_a_tunnel_either() {
+    let world = World::start();
+    let switch = "x-answer: HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: x\\r\\n\
+                  Connection: Upgrade\\r\\n\\r\\n";
+    let mut wire =
+        Raw::good(&world).with(switch).with("Upgrade: x\r\nConnection: Upgrade").send(&world);
+    let head = wire.head();
+    assert!(!head.starts_with("HTTP/1.1 101"), "{head}");
+    world.upstream.next();
+}
+
+#[test]
+fn http2_has_the_same_grammar() {
+    let identity = Identity::new();
+    let world = World::with(&identity.settings());
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let authorized = ("authorization", bearer.as_str());
+    let mut client = H2::connect(world.gateway, &identity);
+    for path in ["//mcp", "/mcp/../x", "/mcp%2Fx", "/mcp;x=/healthz"] {
+        let response = client.request("POST", path, &[authorized], "{}");
+        assert_eq!(response.status, 400, "{path}");
+    }
+    for (method, path) in [("TRACE", "/mcp")] {
+        assert_eq!(client.request(method, path, &[authorized], "").status, 405);
+    }
+    for fields in [("content-length", "+2"), ("content-length", "3"), ("host", "evil.example")] {
+        let answer = client.open("POST", "/mcp", &[authorized, fields], Some("{}"));
+        let status = answer.map_or(0, |answer| answer.head.status);
+        assert_ne!(status, 200, "{fields:?}");
+    }
+    world.upstream.saw_nothing();
+}
+
+const CHUNKS: &str = "2\r\n{}\r\n0\r\n\r\n";

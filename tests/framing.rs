@@ -162,23 +162,10 @@ fn a_head_of_another_grammar_is_refused() {
 #[test]
 fn a_path_with_two_readings_is_refused() {
     let world = World::start();
-    for path in [
-        "/public/../mcp",
-        "/mcp/../mcp",
-        "//mcp",
-        "/mcp//x",
-        "/%2e%2e/mcp",
-        "/mcp%2Fx",
-        "/%6dcp",
-        "/.;/mcp",
-        "/mcp;x=/healthz",
-        "/mcp\\x",
-        "/mcp%00",
-        "/%252e/mcp",
-        "/mcp/%c0%ae",
-        "/mcp/\u{e9}",
-        "/.well-known/oauth-protected-resource/../../mcp",
-    ] {
+    let paths = "/public/../mcp /mcp/../mcp //mcp /mcp//x /%2e%2e/mcp /mcp%2Fx /%6dcp /.;/mcp \
+                 /mcp;x=/healthz /mcp\\x /mcp%00 /%252e/mcp /mcp/%c0%ae /mcp/\u{e9} \
+                 /.well-known/oauth-protected-resource/../../mcp";
+    for path in paths.split(' ') {
         let line = format!("POST {path} HTTP/1.1");
         let response = Raw::good(&world).line(&line).send(&world).response(false);
         assert_eq!(response.status, 400, "{path} {response:?}");
@@ -300,11 +287,9 @@ fn http2_has_the_same_grammar() {
         let response = client.request("POST", path, &[authorized], "{}");
         assert_eq!(response.status, 400, "{path}");
     }
-    for (method, path) in [("TRACE", "/mcp")] {
-        assert_eq!(client.request(method, path, &[authorized], "").status, 405);
-    }
+    assert_eq!(client.request("TRACE", "/mcp", &[authorized], "").status, 405);
     for fields in [("content-length", "+2"), ("content-length", "3"), ("host", "evil.example")] {
-        let answer = client.open("POST", "/mcp", &[authorized, fields], Some("{}"));
+        let answer = client.open("POST", "/mcp", &[authorized, fields], "{}");
         let status = answer.map_or(0, |answer| answer.head.status);
         assert_ne!(status, 200, "{fields:?}");
     }

@@ -113,8 +113,9 @@ fn trailers_say_nothing_over_http2_either() {
     trailers.insert("x-postern-subject", "evil".parse().unwrap());
     let bearer = format!("Bearer {}", world.issuer.token());
     let mut client = H2::connect(world.gateway, &identity);
-    let status = client.request_with_trailers(&[("authorization", &bearer)], trailers);
-    assert_eq!(status.unwrap(), 200);
+    let mut begun = client.begin("POST", "/mcp", &[("authorization", &bearer)]).unwrap();
+    begun.say("{}");
+    assert_eq!(begun.end(Some(trailers)).unwrap().head.status, 200);
     let seen = world.upstream.next();
     assert_eq!((seen.body.as_str(), seen.trailers.trim()), ("{}", ""));
     is_ours_alone(&world, &seen);

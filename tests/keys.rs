@@ -143,6 +143,33 @@ fn keys_from_a_file_are_taken_over_when_it_is_replaced() {
     assert_eq!(world.call(&old).status, 401);
 }
 
+#[test]
+fn each_issuer_has_its_own_keys_though_they_bear_the_same_name() {
+    let (one, other) = (Issuer::start(), Issuer::start());
+    let settings = format!("issuers: [{{issuer: '{}'}}, {{issuer: '{}'}}]", one.url(), other.url());
+    let world = World::unready(one, &settings);
+    wait_until("the proxy is ready", || world.is_ready());
+    assert_eq!(world.call(&world.issuer.token()).status, 200);
+    assert_eq!(world.upstream.next().values("x-postern-issuer"), [world.issuer.url()]);
+    assert_eq!(world.call(&other.token()).status, 200);
+    assert_eq!(world.upstream.next().values("x-postern-issuer"), [other.url()]);
+
+    let crossed = other.key.sign(&world.issuer.claims());
+    assert_eq!(world.call(&crossed).status, 401);
+    world.upstream.saw_nothing();
+}
+
+#[test]
+fn one_issuer_that_is_down_takes_no_other_along() {
+    let (up, down) = (Issuer::start(), Issuer::start());
+    down.fail(500);
+    let settings = format!("issuers: [{{issuer: '{}'}}, {{issuer: '{}'}}]", up.url(), down.url());
+    let world = World::unready(up, &settings);
+    wait_until("keys are there", || world.call(&world.issuer.token()).status == 200);
+    assert_eq!(world.call(&down.token()).status, 503);
+    assert!(!world.is_ready());
+}
+
 fn port(issuer: &Issuer) -> String {
     issuer.url().rsplit(':').next().unwrap().to_owned()
 }

@@ -8,7 +8,9 @@
     reason = "a test may fail loudly"
 )]
 
+mod admin;
 mod authenticate;
+mod backend;
 mod dev;
 mod e2e;
 mod framing;
@@ -17,4 +19,9 @@ mod headers;
 mod keys;
 mod layering;
 mod limits;
+mod metadata;
+mod record;
+mod start;
+mod stop;
 mod stream;
+mod tls;

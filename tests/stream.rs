@@ -11,7 +11,7 @@ fn open(world: &World, method: &str) -> Wire {
     let body = if method == "GET" { "" } else { "Content-Length: 2\r\n" };
     wire.send(format!(
         "{method} /mcp HTTP/1.1\r\nHost: mcp.example\r\nAuthorization: Bearer {}\r\n\
-         x-answer: stream\r\n{body}\r\n{}",
+         Accept-Encoding: gzip, br\r\nx-answer: stream\r\n{body}\r\n{}",
         world.issuer.token(),
         if body.is_empty() { "" } else { "{}" },
     ));
@@ -59,7 +59,7 @@ fn events_arrive_one_by_one_over_http2() {
     let bearer = format!("Bearer {}", world.issuer.token());
     let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
     let mut client = H2::connect(world.gateway, &identity);
-    let mut answer = client.open("POST", "/mcp", &headers, Some("{}")).unwrap();
+    let mut answer = client.open("POST", "/mcp", &headers, "{}").unwrap();
     assert_eq!(answer.head.header("content-type"), "text/event-stream");
     for number in 0..20 {
         world.upstream.say(&number.to_string());
@@ -77,7 +77,7 @@ fn other_requests_pass_beside_a_stream_on_the_same_connection() {
     let bearer = format!("Bearer {}", world.issuer.token());
     let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
     let mut client = H2::connect(world.gateway, &identity);
-    let mut answer = client.open("GET", "/mcp", &headers, Some("")).unwrap();
+    let mut answer = client.open("GET", "/mcp", &headers, "").unwrap();
     assert_eq!(client.call(&world.issuer.token()).status, 200);
     world.upstream.say("still here");
     assert_eq!(answer.piece().unwrap().unwrap(), "data: still here\n\n");
@@ -106,7 +106,7 @@ fn silence_ends_no_stream_over_http2() {
     let bearer = format!("Bearer {}", world.issuer.token());
     let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
     let mut client = H2::connect(world.gateway, &identity);
-    let mut answer = client.open("GET", "/mcp", &headers, Some("")).unwrap();
+    let mut answer = client.open("GET", "/mcp", &headers, "").unwrap();
     world.upstream.next();
     assert!(!client.is_closed_within(Duration::from_millis(1200)));
     world.upstream.say("still here");
@@ -121,7 +121,6 @@ fn when_the_client_goes_the_server_is_hung_up_on() {
     drop(wire);
     // A few milliseconds, most of them the backend's own looking.
     assert!(world.upstream.was_abandoned_within(PROMPTLY), "after {:?}", gone.elapsed());
-    println!("hung up after {:?}", gone.elapsed());
     wait_until("it is counted", || {
         world.metric("postern_requests_total{outcome=\"broken\"}") >= 1.0
     });
@@ -148,7 +147,7 @@ fn when_an_http2_client_cancels_the_server_is_hung_up_on() {
     let bearer = format!("Bearer {}", world.issuer.token());
     let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
     let mut client = H2::connect(world.gateway, &identity);
-    let answer = client.open("POST", "/mcp", &headers, Some("{}")).unwrap();
+    let answer = client.open("POST", "/mcp", &headers, "{}").unwrap();
     world.upstream.next();
     drop(answer);
     assert!(world.upstream.was_abandoned_within(PROMPTLY));
@@ -171,7 +170,7 @@ fn an_http2_client_that_stops_reading_is_cut() {
     let bearer = format!("Bearer {}", world.issuer.token());
     let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
     let mut client = H2::connect(world.gateway, &identity);
-    let mut answer = client.open("POST", "/mcp", &headers, Some("{}")).unwrap();
+    let mut answer = client.open("POST", "/mcp", &headers, "{}").unwrap();
     world.upstream.next();
     flood(&world);
     assert!(world.upstream.was_abandoned_within(PROMPTLY));

@@ -1,5 +1,7 @@
 //! The pipeline's place in pingora: each phase calls one stage and decides nothing itself.
 
+mod downstream;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +12,6 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use tokio::time::timeout;
 
 use crate::config::Limits;
 use crate::edge::{Body, Connection};
@@ -18,11 +19,12 @@ use crate::exchange::{Exchange, Stage};
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::authorize::Permit;
-use crate::pipeline::framing::{self, Misframed};
+use crate::pipeline::framing::Misframed;
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
 use crate::upstream;
+use downstream::DRAIN;
 
 /// Pingora's view of the proxy.
 pub(crate) struct Gateway {
@@ -122,7 +124,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        let decision = match misframed(session) {
+        let decision = match downstream::misframed(session) {
             Some(why) => Decision::Answer(Answer::Misframed(why)),
             None => self.decide(session, exchange).await,
         };
@@ -137,7 +139,7 @@ impl ProxyHttp for Gateway {
                 Ok(CONTINUE)
             }
             Decision::Answer(answer) => {
-                take_small_body(session).await;
+                downstream::take_small_body(session).await;
                 if matches!(answer, Answer::Misframed(_)) {
                     // Where this request ended, and another begins, nobody can say.
                     session.set_keepalive(None);
@@ -169,14 +171,16 @@ impl ProxyHttp for Gateway {
         for name in relay.dropped(&request.headers) {
             request.remove_header(&name);
         }
-        // A target that names a host would go up as it came; its path is what was judged.
-        request.set_uri(request.uri.clone());
+        if !request.raw_path().starts_with(b"/") {
+            // A target that names a host would go up as it came; its path is what was judged.
+            request.set_uri(request.uri.clone());
+        }
         let (host, value) = relay.host();
         request.insert_header(host, value)?;
         for (name, value) in permit.headers() {
             request.insert_header(name.clone(), value.clone())?;
         }
-        join_cookies(request)
+        downstream::join_cookies(request)
     }
 
     async fn request_body_filter(
@@ -248,50 +252,6 @@ impl ProxyHttp for Gateway {
     }
 }
 
-/// What pingora has let through or tidied away before we could see it.
-fn misframed(session: &Session) -> Option<Misframed> {
-    let request = session.req_header();
-    // Not text: the path that is forwarded would not be the one that was judged.
-    if !request.raw_path_is_utf8() {
-        return Some(Misframed::Target);
-    }
-    // pingora drops Content-Length where Transfer-Encoding came too: only the bytes still tell.
-    let chunked = request.headers.contains_key(http::header::TRANSFER_ENCODING);
-    (chunked && !session.is_http2() && framing::names_a_length(&session.to_h1_raw()))
-        .then_some(Misframed::Length)
-}
-
-/// Answering a request whose body has not been read costs the client its connection. Small bodies
-/// are read, briefly; a client that waits for leave to send is told at once.
-async fn take_small_body(session: &mut Session) {
-    if framing::waits_for_leave(&session.req_header().headers) {
-        return;
-    }
-    let read = async {
-        let mut left = SMALL_BODY;
-        while let Ok(Some(chunk)) = session.read_request_body().await {
-            match left.checked_sub(chunk.len()) {
-                Some(rest) => left = rest,
-                None => return,
-            }
-        }
-    };
-    // Too slow is as good as too large: the answer goes out, the connection closes.
-    drop(timeout(DRAIN, read).await);
-}
-
-/// RFC 9113 section 8.2.3: HTTP/2 may cut cookies into crumbs; HTTP/1.1 wants one line.
-fn join_cookies(request: &mut RequestHeader) -> Result<()> {
-    let cookies = request.headers.get_all(http::header::COOKIE).iter();
-    let crumbs: Vec<&[u8]> = cookies.map(http::HeaderValue::as_bytes).collect();
-    if crumbs.len() > 1 {
-        let joined = http::HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
-            .or_err(ErrorType::InvalidHTTPHeader, "joining cookies")?;
-        request.insert_header(http::header::COOKIE, joined)?;
-    }
-    Ok(())
-}
-
 /// The answer to a failure, unless the client is gone.
 fn failure(error: &Error) -> Option<Answer> {
     let kind = error.etype();
@@ -324,7 +284,3 @@ const ANSWERED: bool = true;
 const CONTINUE: bool = false;
 
 const SAID_IN_OUR_OWN_LINE: bool = true;
-
-/// How long a refused request may take to finish its body.
-const DRAIN: Duration = Duration::from_secs(1);
-const SMALL_BODY: usize = 64 << 10;

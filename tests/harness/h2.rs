@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use h2::client::{Builder, SendRequest};
+use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use rustls::ALL_VERSIONS;
@@ -23,22 +23,24 @@ pub(crate) struct H2 {
     runtime: Runtime,
 }
 
+/// A request whose body is not over.
+pub(crate) struct Begun {
+    body: SendStream<Bytes>,
+    answer: ResponseFuture,
+    runtime: Handle,
+}
+
 /// An answer whose body is still to come.
 pub(crate) struct Answer {
     pub(crate) head: Response,
-    /// The rest of the request, where it has not been sent.
-    pub(crate) request: SendStream<Bytes>,
     body: RecvStream,
     runtime: Handle,
 }
 
 impl H2 {
     pub(crate) fn connect(address: SocketAddr, identity: &Identity) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .unwrap();
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let tls = TlsConnector::from(identity.client(&["h2"], ALL_VERSIONS));
         let (requests, connection) = runtime.block_on(async {
             let socket = TcpStream::connect(address).await.unwrap();
@@ -58,7 +60,7 @@ impl H2 {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Response {
-        let mut answer = self.open(method, path, headers, Some(body)).unwrap();
+        let mut answer = self.open(method, path, headers, body).unwrap();
         answer.head.body = answer.rest().unwrap();
         answer.head
     }
@@ -67,62 +69,82 @@ impl H2 {
         self.request("POST", "/mcp", &[("authorization", &format!("Bearer {token}"))], "{}")
     }
 
-    /// A request, and the head of its answer. Without a body the request does not end.
+    /// One whole request, and the head of its answer.
     #[track_caller]
     pub(crate) fn open(
         &mut self,
         method: &str,
         path: &str,
         headers: &[(&str, &str)],
-        body: Option<&str>,
+        body: &str,
     ) -> Result<Answer, h2::Error> {
-        let mut requests = self.requests.clone();
-        let request = head(method, path, headers);
-        let body = body.map(str::to_owned);
-        let answered = async {
-            let empty = body.as_ref().is_some_and(String::is_empty);
-            let (response, mut stream) = requests.send_request(request, empty)?;
-            if let Some(body) = body.filter(|body| !body.is_empty()) {
-                stream.send_data(body.into(), true)?;
-            }
-            Ok::<_, h2::Error>((response.await?, stream))
-        };
-        let (response, request) = self.within(answered)?;
-        let status = response.status().as_u16();
-        let (parts, body) = response.into_parts();
-        let head = Response { status, head: written(status, &parts.headers), body: String::new() };
-        Ok(Answer { head, request, body, runtime: self.runtime.handle().clone() })
+        if body.is_empty() {
+            return self.send(method, path, headers, true)?.answer();
+        }
+        let mut begun = self.send(method, path, headers, false)?;
+        begun.body.send_data(body.to_owned().into(), true)?;
+        begun.answer()
     }
 
-    /// Sends a request with a body and trailers after it, and tells the answer's status.
-    pub(crate) fn request_with_trailers(
+    /// The head of a request, and nothing after it.
+    #[track_caller]
+    pub(crate) fn begin(
         &mut self,
+        method: &str,
+        path: &str,
         headers: &[(&str, &str)],
-        trailers: HeaderMap,
-    ) -> Result<u16, h2::Error> {
-        let mut requests = self.requests.clone();
-        let request = head("POST", "/mcp", headers);
-        self.within(async {
-            let (response, mut stream) = requests.send_request(request, false)?;
-            stream.send_data(Bytes::from_static(b"{}"), false)?;
-            stream.send_trailers(trailers)?;
-            Ok::<_, h2::Error>(response.await?.status().as_u16())
-        })
+    ) -> Result<Begun, h2::Error> {
+        self.send(method, path, headers, false)
     }
 
     /// Waits until the proxy closes the connection.
-    pub(crate) fn is_closed(&mut self) -> bool {
-        self.is_closed_within(PATIENCE)
-    }
-
     pub(crate) fn is_closed_within(&mut self, wait: Duration) -> bool {
         let connection = &mut self.connection;
         self.runtime.block_on(async { timeout(wait, connection).await.is_ok() })
     }
 
+    fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        end: bool,
+    ) -> Result<Begun, h2::Error> {
+        let mut request =
+            Request::builder().method(method).uri(format!("https://mcp.example{path}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (answer, body) = self.requests.send_request(request.body(()).unwrap(), end)?;
+        Ok(Begun { body, answer, runtime: self.runtime.handle().clone() })
+    }
+}
+
+impl Begun {
+    /// A piece of the body.
+    pub(crate) fn say(&mut self, piece: &'static str) {
+        self.body.send_data(Bytes::from_static(piece.as_bytes()), false).unwrap();
+    }
+
+    /// Ends the body, and waits for the answer.
     #[track_caller]
-    fn within<T>(&self, work: impl Future<Output = T>) -> T {
-        self.runtime.block_on(async { timeout(PATIENCE, work).await }).expect("no answer")
+    pub(crate) fn end(mut self, trailers: Option<HeaderMap>) -> Result<Answer, h2::Error> {
+        match trailers {
+            Some(trailers) => self.body.send_trailers(trailers)?,
+            None => self.body.send_data(Bytes::new(), true)?,
+        }
+        self.answer()
+    }
+
+    /// Waits for the answer, whether the body is over or not.
+    #[track_caller]
+    pub(crate) fn answer(self) -> Result<Answer, h2::Error> {
+        let Self { answer, runtime, body: _open } = self;
+        let response = runtime.block_on(async { timeout(PATIENCE, answer).await });
+        let (parts, body) = response.expect("no answer")?.into_parts();
+        let status = parts.status.as_u16();
+        let head = Response { status, head: written(status, &parts.headers), body: String::new() };
+        Ok(Answer { head, body, runtime })
     }
 }
 
@@ -150,20 +172,14 @@ impl Answer {
     }
 }
 
-fn head(method: &str, path: &str, headers: &[(&str, &str)]) -> Request<()> {
-    let mut request = Request::builder().method(method).uri(format!("https://mcp.example{path}"));
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    request.body(()).unwrap()
-}
-
 /// As it would stand in HTTP/1.1.
 fn written(status: u16, headers: &HeaderMap) -> String {
-    let fields = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {}\r\n", String::from_utf8_lossy(value.as_bytes())));
-    format!("HTTP/2 {status}\r\n{}\r\n", fields.collect::<String>())
+    let mut head = format!("HTTP/2 {status}\r\n");
+    for (name, value) in headers {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        head.extend([name.as_str(), ": ", &value, "\r\n"]);
+    }
+    head + "\r\n"
 }
 
 /// Longer than anything here takes, even on a busy machine.

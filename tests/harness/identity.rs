@@ -1,11 +1,10 @@
 //! The certificate that the proxy under test shows, and clients that believe it.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs::default_provider;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{
     ALL_VERSIONS, ClientConfig, ClientConnection, RootCertStore, StreamOwned,
@@ -13,31 +12,23 @@ use rustls::{
 };
 use tempfile::TempDir;
 
-use super::Wire;
+use super::{Certificate, Wire};
 
-/// A certificate for `mcp.example` and its key, in files.
+/// A certificate for `mcp.example`, its key, and who signed it, in files.
 pub(crate) struct Identity {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
-    der: CertificateDer<'static>,
+    pub(crate) certificate: Certificate,
     _directory: TempDir,
 }
 
 impl Identity {
     pub(crate) fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed([NAME.to_owned()]).unwrap();
         let directory = tempfile::tempdir().unwrap();
-        let (certificate, key) =
-            (directory.path().join("tls.crt"), directory.path().join("tls.key"));
-        fs::write(&certificate, made.cert.pem()).unwrap();
-        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-        Self { certificate, key, der: made.cert.der().clone(), _directory: directory }
+        Self { certificate: Certificate::write(directory.path()), _directory: directory }
     }
 
     /// The settings that make the proxy show it.
     pub(crate) fn settings(&self) -> String {
-        let (certificate, key) = (self.certificate.display(), self.key.display());
-        format!("tls: {{certificate: '{certificate}', key: '{key}'}}")
+        self.certificate.setting()
     }
 
     /// A client that believes it and offers these protocols.
@@ -47,7 +38,7 @@ impl Identity {
         versions: &[&'static SupportedProtocolVersion],
     ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).unwrap();
+        roots.add(CertificateDer::from_pem_file(&self.certificate.authority).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
         let builder = builder.with_protocol_versions(versions).unwrap();
         let mut config = builder.with_root_certificates(roots).with_no_client_auth();
@@ -58,10 +49,10 @@ impl Identity {
 
     /// HTTP/1.1 over TLS.
     pub(crate) fn connect(&self, address: SocketAddr) -> Wire {
-        self.connect_as(address, self.client(&["http/1.1"], ALL_VERSIONS))
+        Self::connect_as(address, self.client(&["http/1.1"], ALL_VERSIONS))
     }
 
-    pub(crate) fn connect_as(&self, address: SocketAddr, client: Arc<ClientConfig>) -> Wire {
+    pub(crate) fn connect_as(address: SocketAddr, client: Arc<ClientConfig>) -> Wire {
         let tls = ClientConnection::new(client, Self::name()).unwrap();
         Wire::through(address, |socket| Box::new(StreamOwned::new(tls, socket)))
     }

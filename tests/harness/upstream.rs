@@ -65,14 +65,16 @@ impl Upstream {
         match self.events.recv_timeout(PATIENCE) {
             Ok(Event::Request(seen)) => seen,
             Ok(Event::Abandoned) => panic!("the backend was hung up on, not asked"),
-            Err(_) => panic!("the backend was not asked"),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                panic!("the backend was not asked")
+            }
         }
     }
 
-    /// Nothing has arrived; whatever was sent before has been answered by then.
+    /// Nothing has arrived, and nothing follows the answer that the caller has had.
     #[track_caller]
     pub(crate) fn saw_nothing(&self) {
-        if let Ok(Event::Request(seen)) = self.events.try_recv() {
+        if let Ok(Event::Request(seen)) = self.events.recv_timeout(MOMENT) {
             panic!("the backend was asked:\n{}", seen.head);
         }
     }
@@ -150,6 +152,7 @@ fn is_open(connection: &TcpStream) -> bool {
         && !peeked.is_err_and(|error| error.kind() != std::io::ErrorKind::WouldBlock)
 }
 
+/// None for a request that breaks off.
 fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -160,7 +163,10 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
     let mut seen = Seen { head, body: String::new(), trailers: String::new() };
     let length = seen.values("content-length").first().and_then(|length| length.parse().ok());
     if let Some(length) = length {
-        reader.take(length).read_to_string(&mut seen.body).ok()?;
+        let read = reader.take(length).read_to_string(&mut seen.body).ok()?;
+        if u64::try_from(read).ok()? < length {
+            return None;
+        }
     } else if !seen.values("transfer-encoding").is_empty() {
         (seen.body, seen.trailers) = read_chunks(reader)?;
     }
@@ -196,3 +202,6 @@ fn read_trailers(reader: &mut BufReader<TcpStream>) -> Option<String> {
 
 /// Longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A request that goes up after its refusal takes far less.
+const MOMENT: Duration = Duration::from_millis(20);

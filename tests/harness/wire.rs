@@ -70,10 +70,10 @@ impl Wire {
     ) -> Response {
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: mcp.example\r\n");
         for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", value, "\r\n"]);
         }
         if !body.is_empty() {
-            head.push_str(&format!("Content-Length: {}\r\n", body.len()));
+            head.extend(["Content-Length: ", &body.len().to_string(), "\r\n"]);
         }
         self.send(format!("{head}\r\n{body}"));
         self.response(method == "HEAD")
@@ -108,6 +108,12 @@ impl Wire {
             }
         }
         head
+    }
+
+    pub(crate) fn byte(&mut self) -> u8 {
+        let mut byte = [0];
+        self.reader.read_exact(&mut byte).unwrap();
+        byte[0]
     }
 
     /// The next line of a streamed body, chunk sizes and blank lines left out.

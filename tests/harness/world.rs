@@ -22,7 +22,7 @@ pub(crate) struct World {
     pub(crate) admin: SocketAddr,
     pub(crate) proxy: Process,
     pub(crate) log: Receiver<String>,
-    pub(crate) directory: TempDir,
+    _directory: TempDir,
 }
 
 /// The proxy's own command.
@@ -61,7 +61,7 @@ impl World {
         let listening = listening(&log);
         let address = |key: &str| listening[key].as_str().unwrap().parse().unwrap();
         let (gateway, admin) = (address("gateway"), address("admin"));
-        Self { issuer, upstream, gateway, admin, proxy, log, directory }
+        Self { issuer, upstream, gateway, admin, proxy, log, _directory: directory }
     }
 
     pub(crate) fn connect(&self) -> Wire {
@@ -126,7 +126,7 @@ fn listening(log: &Receiver<String>) -> Value {
         match serde_json::from_str::<Value>(&line) {
             Ok(line) if line["message"] == "listening" => return line,
             Ok(_) => (),
-            Err(_) => panic!("the proxy did not start: {line}"),
+            Err(error) => panic!("the proxy did not start: {line} ({error})"),
         }
     }
 }

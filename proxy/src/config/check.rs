@@ -88,7 +88,7 @@ fn tls(root: &mut Section<'_>, listen: SocketAddr) -> Option<Tls> {
             let reason = "tokens would cross the network in the clear";
             let fix = "give a certificate and a key, or write tls: terminated-in-front if a \
                        load balancer before this listener ends TLS";
-            root.wrong("tls", Some("\"off\"".into()), Wrong::new(reason, fix));
+            root.wrong("tls", root.written("tls"), Wrong::new(reason, fix));
             return None;
         }
         return Some(Tls::Off);
@@ -183,7 +183,7 @@ fn issuers(root: &mut Section<'_>, resource: Option<&Resource>) -> Option<Vec<Tr
         match issuer(&mut section, resource) {
             Some(new) if issuers.iter().any(|old| old.issuer == new.issuer) => {
                 let wrong = Wrong::new("it is listed twice", "keep one of the two entries");
-                section.wrong("issuer", Some(format!("{:?}", new.issuer.as_str())), wrong);
+                section.wrong("issuer", section.written("issuer"), wrong);
             }
             Some(new) => issuers.push(new),
             None => all_good = false,
@@ -251,7 +251,8 @@ fn upstream(root: &mut Section<'_>) -> Option<Upstream> {
                           could send the backend an identity of their own";
             let fix = "use a unix socket or a loopback address; if only this proxy can reach that \
                        address, say so with upstream.trust_network: true";
-            section.wrong("address", Some(format!("\"{to}\"")), Wrong::new(reason, fix));
+            let found = section.written("address");
+            section.wrong("address", found, Wrong::new(reason, fix));
             None
         }
         address @ (Upstream::Tcp(_) | Upstream::Unix(_)) => Some(address),
@@ -265,7 +266,7 @@ fn forward(root: &mut Section<'_>) -> Forward {
     for (index, (_, header)) in forward.claims.iter().enumerate() {
         if forward.claims.iter().take(index).any(|(_, earlier)| earlier == header) {
             let wrong = Wrong::new("two claims would share it", "give each claim its own header");
-            section.wrong("claims", Some(format!("\"{header}\"")), wrong);
+            section.wrong("claims", None, wrong);
         }
     }
     let kept = section.optional("authorization", value::authorization);

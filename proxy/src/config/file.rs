@@ -53,7 +53,9 @@ impl Report {
 
     fn section(&self, at: Vec<Step>, node: Node) -> Option<Section<'_>> {
         match node {
-            Node::Map(entries) => Some(Section { report: self, at, entries, known: Vec::new() }),
+            Node::Map(entries) => {
+                Some(Section { report: self, at, entries, known: Vec::new(), written: Vec::new() })
+            }
             // An empty file lacks everything: let every missing key be told.
             Node::Nothing if at.is_empty() => self.section(at, Node::Map(Vec::new())),
             other @ (Node::Nothing | Node::Text(_) | Node::List(_)) => {
@@ -95,6 +97,7 @@ pub(super) struct Section<'r> {
     at: Vec<Step>,
     entries: Vec<(String, Node)>,
     known: Vec<&'static str>,
+    written: Vec<(&'static str, String)>,
 }
 
 impl<'r> Section<'r> {
@@ -154,6 +157,11 @@ impl<'r> Section<'r> {
         self.report.note(self.below(key), found, wrong);
     }
 
+    /// What `key` said, as the file spells it: what a reference stands for must not come out.
+    pub(super) fn written(&self, key: &str) -> Option<String> {
+        self.written.iter().find(|(known, _)| *known == key).map(|(_, text)| text.clone())
+    }
+
     pub(super) fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(name, _)| name == key)
     }
@@ -166,7 +174,9 @@ impl<'r> Section<'r> {
     fn take(&mut self, key: &'static str) -> Option<Node> {
         self.known.push(key);
         let index = self.entries.iter().position(|(name, _)| name == key)?;
-        Some(self.entries.remove(index).1)
+        let (_, node) = self.entries.remove(index);
+        self.written.push((key, node.show()));
+        Some(node)
     }
 
     fn take_list(&mut self, key: &'static str) -> Option<Vec<Node>> {

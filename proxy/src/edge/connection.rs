@@ -33,6 +33,14 @@ pub(super) enum Phase {
     Idle,
 }
 
+/// How long to wait for bytes.
+pub(super) struct Wait {
+    /// When they are overdue.
+    pub(super) due: Option<Instant>,
+    /// When to ask again.
+    pub(super) look_again: Instant,
+}
+
 impl Connection {
     pub(super) fn new(start: Instant, is_h2: bool, limits: &Limits) -> Self {
         let connection = Self {
@@ -100,16 +108,22 @@ impl Connection {
         })
     }
 
-    /// When the bodies that are awaited have stood still for too long; none are by then otherwise.
-    pub(super) fn stalls(&self, now: Instant) -> Option<Instant> {
-        if !self.is_h2 {
-            return None;
-        }
-        let moved = match self.bodies.load(Ordering::Acquire) {
-            0 => now,
-            _ => self.start + Duration::from_millis(self.body_moved.load(Ordering::Relaxed)),
+    /// What a reader with nothing to read waits for; nothing, while an HTTP/1 request is served.
+    pub(super) fn wait(&self) -> Option<Wait> {
+        let due = match self.phase() {
+            Phase::Head | Phase::Idle => Some(self.deadline()),
+            Phase::Busy if self.is_h2 => self.body_deadline(),
+            Phase::Busy => return None,
         };
-        Some(moved + self.body_timeout)
+        // Nobody reads anew when an HTTP/2 request begins or its body is awaited: look now and then.
+        let soon = self.is_h2.then(|| Instant::now() + self.body_timeout);
+        let look_again = due.into_iter().chain(soon).min()?;
+        Some(Wait { due, look_again })
+    }
+
+    fn body_deadline(&self) -> Option<Instant> {
+        let moved = self.start + Duration::from_millis(self.body_moved.load(Ordering::Relaxed));
+        (self.bodies.load(Ordering::Acquire) > 0).then(|| moved + self.body_timeout)
     }
 
     fn since_start(&self, wait: Duration) -> u64 {

@@ -76,32 +76,22 @@ impl<S: Transport> Guarded<S> {
         }
     }
 
-    fn timed_out(&mut self, cx: &mut Context<'_>) -> bool {
-        let deadline = self.connection.deadline();
-        let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if alarm.deadline() != deadline {
-            alarm.as_mut().reset(deadline);
-        }
-        alarm.as_mut().poll(cx).is_ready()
-    }
-
-    /// Whether a body on this connection is overdue. Nobody reads again when one begins to be
-    /// awaited, so the alarm goes off from time to time, awaited or not.
-    fn stalled(&mut self, cx: &mut Context<'_>) -> bool {
-        loop {
+    /// Whether what the connection waits for is overdue. If not, the reader is woken in time.
+    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Some(wait) = self.connection.wait() {
             let now = Instant::now();
-            let Some(due) = self.connection.stalls(now) else { return false };
-            if due <= now {
+            if wait.due.is_some_and(|due| due <= now) {
                 return true;
             }
-            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(due)));
-            if alarm.is_elapsed() || alarm.deadline() > due {
-                alarm.as_mut().reset(due);
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep_until(wait.look_again)));
+            if alarm.is_elapsed() || alarm.deadline() > wait.look_again {
+                alarm.as_mut().reset(wait.look_again);
             }
             if alarm.as_mut().poll(cx).is_pending() {
                 return false;
             }
         }
+        false
     }
 }
 
@@ -120,8 +110,8 @@ impl<S: Transport> AsyncRead for Guarded<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(cx, buffer);
         let late = match (phase, &read) {
+            (_, Poll::Pending) => this.is_late(cx),
             (Phase::Busy, Poll::Ready(_)) => false,
-            (Phase::Busy, Poll::Pending) => this.stalled(cx),
             (Phase::Idle, Poll::Ready(_)) => {
                 if buffer.filled().len() > before {
                     this.connection.expect(Phase::Head);
@@ -129,7 +119,6 @@ impl<S: Transport> AsyncRead for Guarded<S> {
                 false
             }
             (Phase::Head, Poll::Ready(_)) => Instant::now() >= this.connection.deadline(),
-            (Phase::Head | Phase::Idle, Poll::Pending) => this.timed_out(cx),
         };
         if late { Poll::Ready(Err(io::ErrorKind::TimedOut.into())) } else { read }
     }

@@ -1,0 +1,58 @@
+//! What pingora leaves to be looked after in a client's request.
+
+use std::time::Duration;
+
+use pingora_core::{ErrorType, OrErr as _, Result};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+use tokio::time::timeout;
+
+use crate::pipeline::framing::{self, Misframed};
+
+/// What pingora has let through or tidied away before we could see it.
+pub(super) fn misframed(session: &Session) -> Option<Misframed> {
+    let request = session.req_header();
+    // Not text: the path that is forwarded would not be the one that was judged.
+    if !request.raw_path_is_utf8() {
+        return Some(Misframed::Target);
+    }
+    // pingora drops Content-Length where Transfer-Encoding came too: only the bytes still tell.
+    let chunked = request.headers.contains_key(http::header::TRANSFER_ENCODING);
+    (chunked && !session.is_http2() && framing::names_a_length(&session.to_h1_raw()))
+        .then_some(Misframed::Length)
+}
+
+/// Answering a request whose body has not been read costs the client its connection. Small bodies
+/// are read, briefly; a client that waits for leave to send is told at once.
+pub(super) async fn take_small_body(session: &mut Session) {
+    if framing::waits_for_leave(&session.req_header().headers) {
+        return;
+    }
+    let read = async {
+        let mut left = SMALL_BODY;
+        while let Ok(Some(chunk)) = session.read_request_body().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Too slow is as good as too large: the answer goes out, the connection closes.
+    drop(timeout(DRAIN, read).await);
+}
+
+/// RFC 9113 section 8.2.3: HTTP/2 may cut cookies into crumbs; HTTP/1.1 wants one line.
+pub(super) fn join_cookies(request: &mut RequestHeader) -> Result<()> {
+    let cookies = request.headers.get_all(http::header::COOKIE).iter();
+    let crumbs: Vec<&[u8]> = cookies.map(http::HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1 {
+        let joined = http::HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+            .or_err(ErrorType::InvalidHTTPHeader, "joining cookies")?;
+        request.insert_header(http::header::COOKIE, joined)?;
+    }
+    Ok(())
+}
+
+/// How long a refused request may take to finish its body.
+pub(super) const DRAIN: Duration = Duration::from_secs(1);
+const SMALL_BODY: usize = 64 << 10;

@@ -1,0 +1,94 @@
+//! What is told of requests: one line each, and never a credential.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::harness::{Identity, World};
+
+/// The lines of the log up to the end of the process.
+fn whole_log(world: &World) -> Vec<String> {
+    world.signal("-TERM");
+    world.log.iter().collect()
+}
+
+/// The lines that are about requests.
+fn requests(log: &[String]) -> Vec<Value> {
+    let lines = log.iter().map(|line| serde_json::from_str::<Value>(line).expect(line));
+    lines.filter(|line| line["message"] == "request").collect()
+}
+
+#[test]
+fn a_request_is_one_line_that_says_who_and_how_it_ended() {
+    let world = World::start();
+    assert_eq!(world.call(&world.issuer.token()).status, 200);
+    assert_eq!(world.request("GET", "/mcp", &[]).status, 401);
+    let log = requests(&whole_log(&world));
+    assert_eq!(log.len(), 2, "{log:?}");
+    let [passed, refused] = &log[..] else { panic!("{log:?}") };
+    assert_eq!((&passed["outcome"], &passed["status"]), (&"forwarded".into(), &200.into()));
+    assert_eq!((&passed["subject"], &passed["client"]), (&"ada".into(), &"test-client".into()));
+    assert_eq!(passed["issuer"], world.issuer.url());
+    assert_eq!((&passed["method"], &passed["path"]), (&"POST".into(), &"/mcp".into()));
+    assert_eq!((&refused["outcome"], &refused["status"]), (&"no_credentials".into(), &401.into()));
+    assert_eq!(refused["subject"], Value::Null);
+}
+
+#[test]
+fn a_token_is_never_told_wherever_it_was_put() {
+    for level in ["info", "debug"] {
+        let world = World::with(&format!("log: {{format: json, level: {level}}}"));
+        let token = world.issuer.token();
+        let expired = world.issuer.key.sign(&world.issuer.claims().set("exp", 1));
+        assert_eq!(world.call(&token).status, 200);
+        for token in [&token, &expired] {
+            let cookie = [("Cookie", token.as_str()), ("X-Token", token)];
+            let path = format!("/mcp?access_token={token}");
+            assert_eq!(world.request("POST", &path, &cookie).status, 401);
+            world.request("POST", "/mcp", &[("Authorization", token)]);
+            world.call(token);
+        }
+        let mut torn = world.connect();
+        torn.send(format!(
+            "POST /mcp HTTP/1.1\r\nAuthorization: Bearer {token}\r\n: broken\r\n\r\n"
+        ));
+        torn.rest();
+        let log = whole_log(&world).join("\n");
+        for token in [token, expired] {
+            for part in token.split('.') {
+                assert!(!log.contains(part), "{level}: {part} is in\n{log}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_client_sends_cannot_make_a_line_of_its_own() {
+    let world = World::start();
+    let claims = world.issuer.claims().set("sub", "eve\n{\"message\":\"listening\"}\u{1b}[2J");
+    assert_eq!(world.call(&world.issuer.key.sign(&claims)).status, 200);
+    let log = whole_log(&world);
+    assert_eq!(requests(&log).len(), 1);
+    assert!(log.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log:?}");
+}
+
+#[test]
+fn broken_clients_write_no_lines() {
+    let identity = Identity::new();
+    let world = World::with(&format!("{}\nlimits: {{header_timeout: 200ms}}", identity.settings()));
+    for _ in 0..5 {
+        world.connect().send("not TLS");
+        let mut wire = identity.connect(world.gateway);
+        wire.send("not HTTP\r\n\r\n");
+        wire.rest();
+        let mut wire = identity.connect(world.gateway);
+        wire.send("GET / HTTP/1.1\r\n");
+        assert!(wire.is_closed_within(Duration::from_secs(8)));
+    }
+    let log = whole_log(&world);
+    let expected = ["new keys", "listening", "stopping", "stopped"];
+    for line in &log {
+        let line: Value = serde_json::from_str(line).unwrap();
+        assert!(expected.contains(&line["message"].as_str().unwrap()), "{line}");
+    }
+}

@@ -21,6 +21,7 @@ mod layering;
 mod limits;
 mod metadata;
 mod record;
+mod siege;
 mod start;
 mod stop;
 mod stream;

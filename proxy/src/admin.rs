@@ -9,6 +9,7 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use serde_json::json;
 
+use crate::edge::Connection;
 use crate::record::Recorder;
 use crate::snapshot::Live;
 
@@ -59,11 +60,18 @@ impl Admin {
 #[async_trait]
 impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let connection = Connection::of(session.digest());
+        if let Some(connection) = &connection {
+            connection.head_read();
+        }
         let request = session.req_header();
         let answer = self.answer(&request.method, request.uri.path());
         let mut answer = answer.unwrap_or_else(|_| Response::new(Vec::new()));
         if request.method == Method::HEAD {
             answer.body_mut().clear();
+        }
+        if let Some(connection) = &connection {
+            connection.request_done();
         }
         answer
     }

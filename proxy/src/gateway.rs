@@ -157,7 +157,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
         exchange.permit()?;
-        upstream::peer(&exchange.snapshot.upstream).map(Box::new)
+        upstream::peer(&exchange.snapshot.upstream, self.body_timeout).map(Box::new)
     }
 
     async fn upstream_request_filter(
@@ -204,7 +204,10 @@ impl ProxyHttp for Gateway {
     ) -> FailToProxy {
         let answer = failure(error);
         let mut error_code = 0;
-        if let Some(answer) = answer.filter(|_| session.response_written().is_none()) {
+        // A "100 Continue" is no answer yet.
+        let unanswered =
+            session.response_written().is_none_or(|head| head.status.is_informational());
+        if let Some(answer) = answer.filter(|_| unanswered) {
             session.set_keepalive(None);
             // A client that is gone by now needs no answer.
             drop(self.answer(session, exchange, answer).await);
@@ -268,9 +271,22 @@ fn failure(error: &Error) -> Option<Answer> {
         ErrorSource::Downstream if *kind == ErrorType::ReadTimedout => {
             Some(Answer::Misframed(Misframed::TooSlow))
         }
-        ErrorSource::Downstream => None,
+        ErrorSource::Downstream if is_gone(kind) => None,
+        ErrorSource::Downstream => Some(Answer::Misframed(Misframed::Torn)),
         ErrorSource::Internal | ErrorSource::Unset => Some(Answer::Internal),
     }
+}
+
+/// Whether nobody is there to be answered.
+fn is_gone(kind: &ErrorType) -> bool {
+    matches!(
+        kind,
+        ErrorType::ConnectionClosed
+            | ErrorType::ReadError
+            | ErrorType::WriteError
+            | ErrorType::WriteTimedout
+            | ErrorType::H2Error
+    )
 }
 
 /// The one place where a request learns the time.

@@ -1,10 +1,13 @@
 //! Fetches an issuer's keys in the background: on time, and at once when a token names an unknown one.
 
+use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Deserialize;
+use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -110,13 +113,13 @@ impl Worker {
         let issuer = self.holder.issuer.issuer.as_str();
         match self.fetch().await {
             Ok(parsed) => {
-                for skipped in &parsed.skipped {
-                    let id = skipped.id.as_deref().unwrap_or("-");
-                    tracing::warn!(issuer, key = id, why = %skipped.why, "key skipped");
-                }
                 let count = parsed.keys.len();
                 if self.holder.keyring.replace(parsed.keys) {
                     tracing::info!(issuer, keys = count, "new keys");
+                    for skipped in &parsed.skipped {
+                        let id = skipped.id.as_deref().unwrap_or("-");
+                        tracing::warn!(issuer, key = id, why = %skipped.why, "key skipped");
+                    }
                 }
                 self.gauges.fetched(count);
                 true
@@ -137,10 +140,7 @@ impl Worker {
                 self.get(&url).await?
             }
             KeySource::Url(url) => self.get(url).await?,
-            KeySource::File(path) => tokio::fs::read(path)
-                .await
-                .map_err(|error| NoKeys::File(path.display().to_string(), error))?
-                .into(),
+            KeySource::File(path) => read(path).await?.into(),
         };
         jwks::parse(&body).map_err(NoKeys::Unusable)
     }
@@ -150,7 +150,12 @@ impl Worker {
         let mut first_failure = None;
         for place in metadata_places(issuer) {
             match self.get(&place).await {
-                Ok(body) => return key_address(&place, issuer, &body),
+                Ok(body) => match key_address(&place, issuer, &body) {
+                    Ok(address) => return Ok(address),
+                    // A server may answer everything, with a page for people or with metadata
+                    // that lacks keys: the next place may have the right one.
+                    Err(failure) => first_failure = first_failure.or(Some(failure)),
+                },
                 Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
         }
@@ -158,7 +163,7 @@ impl Worker {
     }
 
     async fn get(&self, url: &Url) -> Result<Bytes, NoKeys> {
-        self.outbound.get(url).await.map_err(|failed| NoKeys::Fetch(url.to_string(), failed))
+        self.outbound.get(url).await.map_err(|failed| NoKeys::Fetch(shown(url), failed))
     }
 
     /// Until it is time, or until somebody needs a key and the budget allows a look.
@@ -187,6 +192,26 @@ impl Worker {
             _ => FIRST_RETRY.saturating_mul(1 << failures.min(6)).min(usual).min(LAST_RETRY),
         }
     }
+}
+
+/// Only a regular file, and only for so long: a pipe or a dead mount would be waited for for ever.
+async fn read(path: &Path) -> Result<Vec<u8>, NoKeys> {
+    let reading = async {
+        if !tokio::fs::metadata(path).await?.is_file() {
+            return Err(io::Error::other("it is not a regular file"));
+        }
+        let mut content = Vec::new();
+        let file = tokio::fs::File::open(path).await?;
+        file.take(MOST_BYTES).read_to_end(&mut content).await?;
+        Ok(content)
+    };
+    let read = timeout(PATIENCE, reading).await.unwrap_or_else(|late| Err(late.into()));
+    read.map_err(NoKeys::File)
+}
+
+/// Without what a reference in the configuration may stand for.
+fn shown(url: &Url) -> String {
+    url.as_str().split('?').next().unwrap_or_default().to_owned()
 }
 
 /// RFC 8414 first, then `OpenID` Connect with the path inserted and appended: the order of the MCP
@@ -232,8 +257,8 @@ struct Metadata {
 enum NoKeys {
     #[error("{0}: {1}")]
     Fetch(String, #[source] Failed),
-    #[error("{0}: {1}")]
-    File(String, #[source] std::io::Error),
+    #[error("the key file: {0}")]
+    File(#[source] io::Error),
     #[error("{0}")]
     Unusable(#[source] Unusable),
     #[error("{0}: not metadata with issuer and jwks_uri")]
@@ -277,6 +302,8 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_secs(15);
 /// How long a request waits for keys: less than a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// As for a set that is fetched.
+const MOST_BYTES: u64 = 1 << 20;
 const BUDGET: u32 = 8;
 const EARN: Duration = Duration::from_secs(4);
 

@@ -161,6 +161,9 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Seen> {
         }
     }
     let mut seen = Seen { head, body: String::new(), trailers: String::new() };
+    if !seen.values("expect").is_empty() {
+        reader.get_ref().write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+    }
     let length = seen.values("content-length").first().and_then(|length| length.parse().ok());
     if let Some(length) = length {
         let read = reader.take(length).read_to_string(&mut seen.body).ok()?;

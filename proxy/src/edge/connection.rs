@@ -16,6 +16,8 @@ pub(crate) struct Connection {
     header_timeout: Duration,
     idle_timeout: Duration,
     body_timeout: Duration,
+    write_timeout: Duration,
+    active: AtomicU32,
     phase: AtomicU8,
     deadline: AtomicU64,
     bodies: AtomicU32,
@@ -49,6 +51,8 @@ impl Connection {
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
             body_timeout: limits.body_timeout,
+            write_timeout: limits.write_timeout,
+            active: AtomicU32::new(0),
             phase: AtomicU8::new(0),
             deadline: AtomicU64::new(0),
             bodies: AtomicU32::new(0),
@@ -66,23 +70,38 @@ impl Connection {
 
     /// A whole request head has arrived.
     pub(crate) fn head_read(&self) {
+        self.active.fetch_add(1, Ordering::AcqRel);
         self.expect(Phase::Busy);
     }
 
     /// A request is over. An HTTP/2 connection may have others, and pingora closes it when idle.
     pub(crate) fn request_done(&self) {
+        self.active.fetch_sub(1, Ordering::AcqRel);
         if !self.is_h2 {
             self.expect(Phase::Idle);
         }
     }
 
+    /// Whether no request is being served on it.
+    pub(super) fn is_unused(&self) -> bool {
+        self.active.load(Ordering::Acquire) == 0
+    }
+
+    /// How long the client may take nothing of what is written.
+    pub(super) fn write_timeout(&self) -> Duration {
+        self.write_timeout
+    }
+
     pub(super) fn expect(&self, phase: Phase) {
         let (code, wait) = match phase {
-            Phase::Head => (HEAD, self.header_timeout),
-            Phase::Busy => (BUSY, Duration::ZERO),
-            Phase::Idle => (IDLE, self.idle_timeout),
+            Phase::Head => (HEAD, Some(self.header_timeout)),
+            Phase::Idle => (IDLE, Some(self.idle_timeout)),
+            // The old deadline stays: a reader that still sees the old phase must not find it past.
+            Phase::Busy => (BUSY, None),
         };
-        self.deadline.store(self.since_start(wait), Ordering::Relaxed);
+        if let Some(wait) = wait {
+            self.deadline.store(self.since_start(wait), Ordering::Relaxed);
+        }
         self.phase.store(code, Ordering::Release);
     }
 
@@ -121,9 +140,11 @@ impl Connection {
         Some(Wait { due, look_again })
     }
 
+    /// Twice what a part may take: once for the client to send it, and before that once for the
+    /// upstream to take the one before. Which of the two is late cannot be told from here.
     fn body_deadline(&self) -> Option<Instant> {
         let moved = self.start + Duration::from_millis(self.body_moved.load(Ordering::Relaxed));
-        (self.bodies.load(Ordering::Acquire) > 0).then(|| moved + self.body_timeout)
+        (self.bodies.load(Ordering::Acquire) > 0).then(|| moved + self.body_timeout * 2)
     }
 
     fn since_start(&self, wait: Duration) -> u64 {

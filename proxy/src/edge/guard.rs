@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora_core::protocols::raw_connect::ProxyDigest;
@@ -15,7 +16,7 @@ use pingora_core::protocols::{
 };
 use pingora_http::ResponseHeader;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::connection::{Connection, Phase};
 
@@ -58,6 +59,7 @@ pub(super) struct Guarded<S> {
     connection: Arc<Connection>,
     digest: Arc<ProxyDigest>,
     alarm: Option<Pin<Box<Sleep>>>,
+    write_alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: Transport> Guarded<S> {
@@ -73,6 +75,7 @@ impl<S: Transport> Guarded<S> {
             connection,
             digest: Arc::new(digest),
             alarm: None,
+            write_alarm: None,
         }
     }
 
@@ -92,6 +95,24 @@ impl<S: Transport> Guarded<S> {
             }
         }
         false
+    }
+}
+
+impl<S> Guarded<S> {
+    /// Passes on what writing came to, unless the client has taken nothing for too long. pingora
+    /// bounds the writing of bodies; heads and the ends of answers it does not.
+    fn unless_stuck<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.write_alarm = None;
+            return written;
+        }
+        let longest = self.connection.write_timeout();
+        let alarm = self.write_alarm.get_or_insert_with(|| Box::pin(sleep(longest)));
+        alarm.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -130,15 +151,21 @@ impl<S: Transport> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
+        this.unless_stuck(written, cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_flush(cx)
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.inner).poll_flush(cx);
+        this.unless_stuck(flushed, cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().inner).poll_shutdown(cx)
+        let this = self.get_mut();
+        let shut = Pin::new(&mut this.inner).poll_shutdown(cx);
+        this.unless_stuck(shut, cx)
     }
 
     fn poll_write_vectored(
@@ -146,7 +173,9 @@ impl<S: Transport> AsyncWrite for Guarded<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().inner).poll_write_vectored(cx, pieces)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.inner).poll_write_vectored(cx, pieces);
+        this.unless_stuck(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -157,9 +186,12 @@ impl<S: Transport> AsyncWrite for Guarded<S> {
 #[async_trait]
 impl<S: Transport> Shutdown for Guarded<S> {
     async fn shutdown(&mut self) {
-        // The peer may be gone already, and then there is nobody to flush to.
-        drop(self.inner.flush().await);
-        self.inner.get_mut().shutdown().await;
+        // The peer may be gone already, or take nothing, and then there is nobody to say goodbye to.
+        let goodbye = async {
+            drop(self.inner.flush().await);
+            self.inner.get_mut().shutdown().await;
+        };
+        drop(timeout(GOODBYE, goodbye).await);
     }
 }
 
@@ -212,3 +244,6 @@ impl<S> fmt::Debug for Guarded<S> {
 
 /// Head and body of a small answer leave together.
 const WRITE_BUFFER: usize = 4096;
+
+/// How long the end of a connection may take.
+const GOODBYE: Duration = Duration::from_secs(5);

@@ -18,6 +18,7 @@ use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::l4::stream::Stream;
 use pingora_core::protocols::{GetSocketDigest as _, SocketDigest};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -82,11 +83,10 @@ impl Edge {
 
 /// Tells the application to close connections that wait for a next request.
 async fn wind_down<A: ServerApp + Send + Sync + 'static>(
-    mut stopped: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
     app: Arc<A>,
 ) {
-    // An error means that the edge is gone: the same thing.
-    drop(stopped.wait_for(|stopped| *stopped).await);
+    told_to_stop(stopped).await;
     app.cleanup().await;
 }
 
@@ -132,22 +132,38 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(
     peer: SocketAddr,
 ) {
     let start = Instant::now();
+    let kept_alive = SockRef::from(&tcp).set_tcp_keepalive(&KEEPALIVE);
+    if let Err(error) = kept_alive.and_then(|()| tcp.set_nodelay(true)) {
+        return tracing::debug!(%error, "connection lost at once");
+    }
     let mut stream = Stream::from(tcp);
     let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
     // Fails only if it was set before, and it is a second old.
     drop(digest.peer_addr.set(Some(peer.into())));
     stream.set_socket_digest(digest);
-    if let Err(error) = stream.set_nodelay() {
-        return tracing::debug!(%error, "connection lost at once");
+    let Some(acceptor) = &door.acceptor else {
+        return door.hand_over(stream, start).await;
+    };
+    let handshake = timeout(door.limits.handshake_timeout, acceptor.tls_handshake(stream));
+    let stop = told_to_stop(door.stopped.clone());
+    match tokio::select! { done = handshake => done, () = stop => return } {
+        Ok(Ok(tls)) => door.hand_over(tls, start).await,
+        Ok(Err(_)) | Err(_) => door.traffic.failed_handshakes.inc(),
     }
-    match &door.acceptor {
-        None => door.hand_over(stream, start).await,
-        Some(acceptor) => {
-            match timeout(door.limits.handshake_timeout, acceptor.tls_handshake(stream)).await {
-                Ok(Ok(tls)) => door.hand_over(tls, start).await,
-                Ok(Err(_)) | Err(_) => door.traffic.failed_handshakes.inc(),
-            }
-        }
+}
+
+async fn told_to_stop(mut stopped: watch::Receiver<bool>) {
+    // An error means that the edge is gone: the same thing.
+    drop(stopped.wait_for(|stopped| *stopped).await);
+}
+
+/// Ends once the edge is told to stop and nothing is served on the connection. pingora closes idle
+/// ones by itself; this is for clients that do not answer its goodbye.
+async fn is_left_over(connection: &Connection, stopped: watch::Receiver<bool>) {
+    told_to_stop(stopped).await;
+    sleep(GOODBYE).await;
+    while !connection.is_unused() {
+        sleep(GOODBYE).await;
     }
 }
 
@@ -155,9 +171,12 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
     async fn hand_over<S: guard::Transport>(&self, stream: S, start: Instant) {
         let is_h2 = matches!(stream.selected_alpn_proto(), Some(pingora_core::protocols::ALPN::H2));
         let connection = Arc::new(Connection::new(start, is_h2, &self.limits));
-        let guarded = Guarded::new(stream, connection);
-        // Handed back only by protocols that are not spoken here.
-        drop(self.app.process_new(Box::new(guarded), &self.stopped).await);
+        let guarded = Guarded::new(stream, Arc::clone(&connection));
+        tokio::select! {
+            // Handed back only by protocols that are not spoken here.
+            _none = self.app.process_new(Box::new(guarded), &self.stopped) => (),
+            () = is_left_over(&connection, self.stopped.clone()) => (),
+        }
     }
 
     fn count(&self, connections: &JoinSet<()>) {
@@ -166,3 +185,7 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
 }
 
 const BREATH: Duration = Duration::from_millis(50);
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// A client that vanishes without a word is noticed within two minutes, even on a silent stream.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_mins(1));

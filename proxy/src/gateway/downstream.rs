@@ -13,13 +13,18 @@ use crate::pipeline::framing::{self, Misframed};
 pub(super) fn misframed(session: &Session) -> Option<Misframed> {
     let request = session.req_header();
     // Not text: the path that is forwarded would not be the one that was judged.
-    if !request.raw_path_is_utf8() {
+    if !request.raw_path_is_utf8() || !names_a_path(request) {
         return Some(Misframed::Target);
     }
     // pingora drops Content-Length where Transfer-Encoding came too: only the bytes still tell.
     let chunked = request.headers.contains_key(http::header::TRANSFER_ENCODING);
     (chunked && !session.is_http2() && framing::names_a_length(&session.to_h1_raw()))
         .then_some(Misframed::Length)
+}
+
+/// A path, or a whole URL with a path in it (RFC 9112 section 3.2), which pingora has taken out.
+fn names_a_path(request: &RequestHeader) -> bool {
+    request.uri.path_and_query().is_some_and(|target| target.as_str().starts_with('/'))
 }
 
 /// Answering a request whose body has not been read costs the client its connection. Small bodies

@@ -1,5 +1,7 @@
 //! From a published JWK set to keys: asymmetric, public, one algorithm each (RFC 7517).
 
+mod strength;
+
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
 };
@@ -46,6 +48,7 @@ fn key(entry: Value) -> Result<Key, Why> {
         return Err(Why::OtherUse);
     }
     let algorithm = algorithm(&jwk)?;
+    strength::check(&jwk.algorithm)?;
     let decoding = DecodingKey::from_jwk(&jwk).map_err(|_| Why::Malformed)?;
     let material = serde_json::to_string(&jwk.algorithm).map_err(|_| Why::Malformed)?;
     Ok(Key { id: jwk.common.key_id, algorithm, decoding, material })
@@ -117,6 +120,9 @@ pub enum Why {
     /// For encryption, say.
     #[error("it is not for verifying signatures")]
     OtherUse,
+    /// Anybody could sign with it.
+    #[error("it is weak: too short, of small order, or off its curve")]
+    Weak,
     /// A key type or curve that we do not verify.
     #[error("its type or curve is not supported")]
     UnknownType,
@@ -137,6 +143,8 @@ const MOST_KEYS: usize = 100;
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
 
     use super::*;
@@ -188,6 +196,59 @@ mod tests {
     #[test]
     fn skips_a_key_type_from_the_future() {
         skips(Why::UnknownType, |key| *key = json!({"kty": "AKP", "alg": "ML-DSA-44"}));
+    }
+
+    #[test]
+    fn skips_a_point_that_is_not_on_the_curve() {
+        skips(Why::Weak, |key| key["x"] = key["y"].clone());
+        skips(Why::Weak, |key| key["x"] = json!("AQ"));
+    }
+
+    #[test]
+    fn skips_an_rsa_key_that_is_short_or_even() {
+        let rsa = |bytes: usize, e: &str| {
+            let n = URL_SAFE_NO_PAD.encode(vec![0xC1; bytes]);
+            json!({"kty": "RSA", "kid": "2", "alg": "RS256", "n": n, "e": e})
+        };
+        for (bytes, e) in [
+            (64, "AQAB"),
+            (128, "AQAB"),
+            (255, "AQAB"),
+            (2000, "AQAB"),
+            (256, "AQ"),
+            (256, "Ag"),
+            (256, "AQAA"),
+        ] {
+            skips(Why::Weak, |key| *key = rsa(bytes, e));
+        }
+        assert_eq!(
+            parse(json!({"keys": [rsa(256, "AQAB")]}).to_string().as_bytes()).unwrap().keys.len(),
+            1
+        );
+    }
+
+    /// Under such a key a signature of zeros fits any text.
+    #[test]
+    fn skips_an_ed25519_key_of_small_order() {
+        let ed = |bytes: &[u8]| json!({"kty": "OKP", "crv": "Ed25519", "kid": "2", "x": URL_SAFE_NO_PAD.encode(bytes)});
+        let mut one = [0; 32];
+        one[0] = 1;
+        let mut minus_one = [0xFF; 32];
+        (minus_one[0], minus_one[31]) = (0xEC, 0x7F);
+        let mut one_unreduced = [0xFF; 32];
+        (one_unreduced[0], one_unreduced[31]) = (0xEE, 0x7F);
+        let eighth = [
+            0x26, 0xE8, 0x95, 0x8F, 0xC2, 0xB2, 0x27, 0xB0, 0x45, 0xC3, 0xF4, 0x89, 0xF2, 0xEF,
+            0x98, 0xF0, 0xD5, 0xDF, 0xAC, 0x05, 0xD3, 0xC6, 0x33, 0x39, 0xB1, 0x38, 0x02, 0x88,
+            0x6D, 0x53, 0xFC, 0x05,
+        ];
+        for weak in [[0; 32], one, minus_one, one_unreduced, eighth] {
+            skips(Why::Weak, |key| *key = ed(&weak));
+            let mut negative = weak;
+            negative[31] |= 0x80;
+            skips(Why::Weak, |key| *key = ed(&negative));
+        }
+        skips(Why::Weak, |key| *key = ed(&[9; 31]));
     }
 
     #[test]

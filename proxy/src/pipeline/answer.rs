@@ -34,7 +34,7 @@ pub enum Answer {
     /// 404.
     NotFound,
     /// 405 at a public place.
-    WrongMethod,
+    WrongMethod(&'static str),
     /// 400: a path with two readings.
     Ambiguous,
     /// Malformed or too large.
@@ -80,14 +80,18 @@ impl Answer {
             Self::NotFound => {
                 stored_never(reply).body(error("not_found", "nothing is served here"))
             }
-            Self::WrongMethod => readable(stored_never(reply))
-                .header(header::ALLOW, "GET, HEAD, OPTIONS")
-                .body(error("method_not_allowed", "this document can only be read")),
+            Self::WrongMethod(allowed) => readable(stored_never(reply))
+                .header(header::ALLOW, allowed)
+                .body(error("method_not_allowed", "this place can only be read")),
             Self::Ambiguous => stored_never(reply).body(error(
                 "invalid_request",
                 "the path can be read in more than one way; use plain segments",
             )),
             Self::Misframed(why) => {
+                // RFC 9110 section 15.5.6: a 405 says what would do.
+                let allow = (why == Misframed::Method).then_some("GET, POST, DELETE");
+                let reply =
+                    allow.into_iter().fold(reply, |reply, all| reply.header(header::ALLOW, all));
                 stored_never(reply).body(error("invalid_request", &why.to_string()))
             }
             Self::BadGateway => stored_never(reply)
@@ -112,7 +116,7 @@ impl Answer {
             Self::InsufficientScope(..) => "insufficient_scope",
             Self::NoKeys => "no_keys",
             Self::NotFound => "not_found",
-            Self::WrongMethod => "wrong_method",
+            Self::WrongMethod(_) => "wrong_method",
             Self::Ambiguous => "ambiguous_path",
             Self::Misframed(why) => misframed(*why).1,
             Self::BadGateway => "bad_gateway",
@@ -130,7 +134,7 @@ impl Answer {
             Self::InsufficientScope(..) => StatusCode::FORBIDDEN,
             Self::NoKeys => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Misframed(why) => misframed(*why).0,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -148,6 +152,7 @@ fn misframed(why: Misframed) -> (StatusCode, &'static str) {
         Misframed::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"),
         Misframed::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
         Misframed::Target => (StatusCode::BAD_REQUEST, "bad_target"),
+        Misframed::Torn => (StatusCode::BAD_REQUEST, "torn"),
         Misframed::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
     }
 }

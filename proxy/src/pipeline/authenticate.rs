@@ -81,10 +81,10 @@ impl Verifier {
             .find(|(_, judge)| judge.rules.issuer.as_str() == issuer)
             .ok_or(Rejected::Issuer)?;
         let keys = judge.keyring.current().ok_or(Rejected::NoKeys)?;
-        judge.check_signature(index, &keys, &header, &parts)?;
-
+        // To refuse, unproven claims are good enough; and what is refused costs the issuer nothing.
         judge.check_audience(&claims)?;
         let expires = check_times(&claims, now)?;
+        judge.check_signature(index, &keys, &header, &parts)?;
         // A key-bound token is worthless without its proof (RFC 9449 section 7.2).
         if claims.get("cnf").is_some() {
             return Err(Rejected::Bound);

@@ -103,6 +103,9 @@ pub enum Misframed {
     /// Another path than the one that was parsed would be forwarded.
     #[error("the request target is not valid")]
     Target,
+    /// Chunks that are none, or fields that contradict each other.
+    #[error("the request is torn or contradicts itself")]
+    Torn,
     /// The body came too slowly.
     #[error("the request took too long to arrive")]
     TooSlow,

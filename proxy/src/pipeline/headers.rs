@@ -126,30 +126,52 @@ const SCOPES: HeaderName = HeaderName::from_static("x-postern-scopes");
 
 const BASE64_MARK: &str = "=?base64?";
 
-/// Beginnings of names by which proxies tell backends who called and what was asked for.
-const SPEAKS_FOR_A_PROXY: [&str; 22] = [
+/// Beginnings of names by which proxies and gateways tell backends who called and what was asked for.
+const SPEAKS_FOR_A_PROXY: [&str; 44] = [
     "cdn-loop",
+    "cf-access-",
     "cf-connecting-",
     "client-cert",
+    "client-ip",
     "dpop",
     "fastly-client-ip",
     "forwarded",
     "front-end-https",
     "proxy-",
+    "remote-",
+    "ssl-",
+    "tailscale-",
     "true-client-ip",
     "via",
-    "x-auth-request-",
+    "wl-proxy-",
+    "x-accel-",
+    "x-amzn-oidc-",
+    "x-appengine-",
+    "x-arr-",
+    "x-auth-",
+    "x-authenticated-",
     "x-client-",
     "x-cluster-client-ip",
+    "x-consumer-",
+    "x-credential-",
     "x-envoy-",
-    "x-forwarded-",
+    "x-forwarded",
+    "x-goog-authenticated-",
+    "x-goog-iap-",
     "x-http-method",
     "x-method-override",
+    "x-ms-client-",
     "x-original-",
+    "x-pomerium-",
+    "x-proxy-",
     "x-real-ip",
     "x-remote-",
     "x-rewrite-",
-    "x-validated-jwt",
+    "x-ssl-",
+    "x-token-",
+    "x-user",
+    "x-validated-",
+    "x-webauth-",
 ];
 
 #[cfg(test)]

@@ -80,12 +80,15 @@ impl Pipeline {
         }
         Decision::Answer(match Route::of(request, &self.metadata, &self.endpoint) {
             Route::Metadata => Answer::Metadata(self.metadata.document()),
-            Route::MetadataPreflight => Answer::MetadataPreflight(
-                request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned(),
-            ),
+            Route::MetadataPreflight => {
+                let asked = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+                // No browser asks for more, and nobody else shall have long answers from us.
+                let asked = asked.filter(|headers| headers.len() <= MOST_ASKED);
+                Answer::MetadataPreflight(asked.cloned())
+            }
             Route::Landing => Answer::Landing(self.landing.clone()),
             Route::Health => Answer::Healthy,
-            Route::WrongMethod => Answer::WrongMethod,
+            Route::WrongMethod(allowed) => Answer::WrongMethod(allowed),
             Route::Ambiguous => Answer::Ambiguous,
             Route::Unknown => Answer::NotFound,
             Route::Protected => return self.admit(request, now),
@@ -147,6 +150,8 @@ impl Pipeline {
         Answer::InvalidToken(self.challenges.invalid_token(why), why)
     }
 }
+
+const MOST_ASKED: usize = 512;
 
 fn landing(rules: &Rules, metadata: &Metadata) -> Bytes {
     let document = json!({

@@ -17,8 +17,8 @@ pub(super) enum Route {
     Health,
     /// The MCP endpoint and all below it.
     Protected,
-    /// A public place, asked in a way that it does not answer.
-    WrongMethod,
+    /// A public place, asked in a way that it does not answer; and those that it does.
+    WrongMethod(&'static str),
     /// A path that two readers could take for two places.
     Ambiguous,
     /// Anything else.
@@ -36,21 +36,24 @@ impl Route {
         if metadata.is_at(path) {
             return match request.method {
                 Method::OPTIONS => Self::MetadataPreflight,
-                ref method => Self::read_only(method, Self::Metadata),
+                ref method => Self::read_only(method, Self::Metadata, "GET, HEAD, OPTIONS"),
             };
         }
         if is_within(path, endpoint) {
             return Self::Protected;
         }
         match path {
-            "/" => Self::read_only(&request.method, Self::Landing),
-            "/health" | "/healthz" => Self::read_only(&request.method, Self::Health),
+            "/" => Self::read_only(&request.method, Self::Landing, "GET, HEAD"),
+            "/health" | "/healthz" => Self::read_only(&request.method, Self::Health, "GET, HEAD"),
             _ => Self::Unknown,
         }
     }
 
-    fn read_only(method: &Method, place: Self) -> Self {
-        if method == Method::GET || method == Method::HEAD { place } else { Self::WrongMethod }
+    fn read_only(method: &Method, place: Self, allowed: &'static str) -> Self {
+        if method == Method::GET || method == Method::HEAD {
+            return place;
+        }
+        Self::WrongMethod(allowed)
     }
 }
 

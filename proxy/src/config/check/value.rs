@@ -101,12 +101,12 @@ pub(super) fn resource(text: &str) -> Checked<Resource> {
     let resource = Resource(url);
     // Clients compare the string, so it must be the one that everybody else would write.
     if resource.as_str() != text {
-        let fix = format!("write {}", resource.as_str());
+        // Not shown as it should be: a reference may stand for a part of it.
+        let fix = "use a lower-case host, no default port, no dot segments and no escapes";
         return Err(Wrong::new("it is not in its canonical form, which clients compare", fix));
     }
     if resource.0.path().len() > 1 && text.ends_with('/') {
-        let fix = format!("write {}", text.trim_end_matches('/'));
-        return Err(Wrong::new("clients would drop the slash at its end", fix));
+        return Err(Wrong::new("clients would drop the slash at its end", "remove the slash"));
     }
     Ok(resource)
 }

@@ -35,6 +35,16 @@ fn a_request_is_one_line_that_says_who_and_how_it_ended() {
 }
 
 #[test]
+fn whoever_may_not_is_named_too() {
+    let world = World::with("resource: {url: https://mcp.example/mcp, scopes: [mcp:admin]}");
+    assert_eq!(world.call(&world.issuer.token()).status, 403);
+    let log = requests(&whole_log(&world));
+    let [refused] = &log[..] else { panic!("{log:?}") };
+    assert_eq!(refused["outcome"], "insufficient_scope");
+    assert_eq!((&refused["subject"], &refused["client"]), (&"ada".into(), &"test-client".into()));
+}
+
+#[test]
 fn a_token_is_never_told_wherever_it_was_put() {
     for level in ["info", "debug"] {
         let world = World::with(&format!("log: {{format: json, level: {level}}}"));

@@ -3,7 +3,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::thread;
-use std::time::Duration;
 
 use rustls::ALL_VERSIONS;
 use socket2::{Domain, Socket, Type};

@@ -6,8 +6,10 @@ use std::time::Instant;
 use pingora_core::{Error, ErrorType, Result};
 
 use crate::edge::{Body, Connection};
+use crate::pipeline::answer::Answer;
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::Misframed;
+use crate::pipeline::token::Principal;
 use crate::record::Outcome;
 use crate::snapshot::Snapshot;
 
@@ -24,7 +26,8 @@ pub(crate) struct Exchange {
 /// How far the request got.
 pub(crate) enum Stage {
     Received,
-    Answered(&'static str),
+    /// By us; to somebody known, if the token was good and the answer no.
+    Answered(&'static str, Option<Principal>),
     Permitted(Permit),
     /// Permitted, but then nothing came back from the upstream that we could pass on.
     Failed(Permit, &'static str),
@@ -46,7 +49,7 @@ impl Exchange {
     pub(crate) fn permit(&self) -> Result<&Permit> {
         match &self.stage {
             Stage::Permitted(permit) => Ok(permit),
-            Stage::Received | Stage::Answered(_) | Stage::Failed(..) => {
+            Stage::Received | Stage::Answered(..) | Stage::Failed(..) => {
                 Error::e_explain(ErrorType::HTTPStatus(500), "request reached upstream unpermitted")
             }
         }
@@ -62,27 +65,31 @@ impl Exchange {
     }
 
     /// Notes the answer that took the upstream's place.
-    pub(crate) fn answered(&mut self, label: &'static str) {
+    pub(crate) fn answered(&mut self, answer: &Answer) {
+        let label = answer.label();
         self.stage = match std::mem::replace(&mut self.stage, Stage::Received) {
             Stage::Permitted(permit) | Stage::Failed(permit, _) => Stage::Failed(permit, label),
-            Stage::Received | Stage::Answered(_) => Stage::Answered(label),
+            Stage::Received | Stage::Answered(..) => {
+                Stage::Answered(label, answer.principal().cloned())
+            }
         };
     }
 
     pub(crate) fn outcome(&self, failed: bool) -> Outcome {
         match &self.stage {
-            Stage::Answered(label) | Stage::Failed(_, label) => Outcome::Answered(label),
+            Stage::Answered(label, _) | Stage::Failed(_, label) => Outcome::Answered(label),
             Stage::Permitted(_) if failed => Outcome::Broken,
             Stage::Permitted(_) => Outcome::Forwarded,
             Stage::Received => Outcome::Broken,
         }
     }
 
-    /// Who was let through, and whether the token was known already.
-    pub(crate) fn permitted(&self) -> Option<&Permit> {
+    /// Who called, as far as a good token says.
+    pub(crate) fn principal(&self) -> Option<&Principal> {
         match &self.stage {
-            Stage::Permitted(permit) | Stage::Failed(permit, _) => Some(permit),
-            Stage::Received | Stage::Answered(_) => None,
+            Stage::Permitted(permit) | Stage::Failed(permit, _) => Some(permit.principal()),
+            Stage::Answered(_, principal) => principal.as_ref(),
+            Stage::Received => None,
         }
     }
 }

@@ -18,7 +18,6 @@ use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
-use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::Misframed;
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
@@ -76,7 +75,7 @@ impl Gateway {
         exchange: &mut Exchange,
         answer: Answer,
     ) -> Result<()> {
-        exchange.answered(answer.label());
+        exchange.answered(&answer);
         let (parts, body) = answer
             .into_response()
             .or_err(ErrorType::InternalError, "building an answer")?
@@ -223,7 +222,7 @@ impl ProxyHttp for Gateway {
         let outcome = exchange.outcome(error.is_some());
         let took = exchange.began.elapsed();
         self.recorder.request(outcome, took);
-        let principal = exchange.permitted().map(Permit::principal);
+        let principal = exchange.principal();
         let request = session.req_header();
         tracing::info!(
             outcome = outcome.label(),

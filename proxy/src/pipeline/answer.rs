@@ -9,6 +9,7 @@ use super::authenticate::Rejected;
 use super::authorize::Forbidden;
 use super::challenge::Challenge;
 use super::framing::Misframed;
+use super::token::Principal;
 
 /// One variant per reply that a client can see.
 #[derive(Debug)]
@@ -123,6 +124,12 @@ impl Answer {
             Self::GatewayTimeout => "gateway_timeout",
             Self::Internal => "internal",
         }
+    }
+
+    /// Whom it refuses, if that is known.
+    pub(crate) fn principal(&self) -> Option<&Principal> {
+        let Self::InsufficientScope(_, forbidden) = self else { return None };
+        Some(forbidden.principal())
     }
 
     fn status(&self) -> StatusCode {

@@ -18,6 +18,7 @@ use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use mimalloc::MiMalloc;
@@ -61,17 +62,18 @@ struct Settings {
 impl Settings {
     fn read() -> Result<Self, Box<dyn Error>> {
         Ok(Self {
-            rounds: setting("BENCH_ROUNDS", "7")?.parse()?,
-            seconds: setting("BENCH_SECONDS", "3")?.parse()?,
-            connections: setting("BENCH_CONNECTIONS", "50")?.parse()?,
+            rounds: setting("BENCH_ROUNDS", 7)?,
+            seconds: setting("BENCH_SECONDS", 3.0)?,
+            connections: setting("BENCH_CONNECTIONS", 50)?,
         })
     }
 }
 
-fn setting(name: &str, default: &str) -> Result<String, Box<dyn Error>> {
+fn setting<T: FromStr>(name: &str, default: T) -> Result<T, Box<dyn Error>> {
     match env::var(name) {
-        Err(env::VarError::NotPresent) => Ok(default.to_owned()),
-        other => Ok(other?),
+        Err(env::VarError::NotPresent) => Ok(default),
+        Err(error) => Err(error.into()),
+        Ok(text) => text.parse().map_err(|_| format!("{name}: {text:?} will not do").into()),
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::harness::{Process, backend, postern, wait_until};
 
@@ -11,19 +12,23 @@ struct Laptop {
     process: Process,
     told: Value,
     rest: BufReader<std::process::ChildStdout>,
+    /// Where it keeps its files, which it cannot remove when it is killed.
+    _directory: TempDir,
 }
 
 impl Laptop {
     fn start() -> Self {
         // Built beside the proxy; without it there is nothing to guard.
         assert!(std::path::Path::new(backend().get_program()).exists(), "build mcp-backend first");
+        let directory = tempfile::tempdir().unwrap();
         let mut command = postern();
+        command.env("TMPDIR", directory.path());
         command.args(["dev", "--json", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = Process(command.spawn().unwrap());
         let mut rest = BufReader::new(process.0.stdout.take().unwrap());
         let mut line = String::new();
         rest.read_line(&mut line).unwrap();
-        Self { process, told: serde_json::from_str(&line).unwrap(), rest }
+        Self { process, told: serde_json::from_str(&line).unwrap(), rest, _directory: directory }
     }
 
     fn text(&self, name: &str) -> &str {

@@ -25,38 +25,41 @@ impl Row {
         median(self.samples.iter().map(|sample| sample.micros))
     }
 
-    fn line(&self, baseline: f64) -> String {
-        let micros = self.micros();
-        let least = self.samples.iter().map(|sample| sample.micros).fold(f64::INFINITY, f64::min);
-        let rate = median(self.samples.iter().map(|sample| sample.rate));
-        let busy = median(self.samples.iter().map(|sample| sample.busy)) * 100.0;
-        let ratio = micros / baseline;
-        let name = self.contender.name;
-        format!("{name:<26}{micros:>12.1}{least:>9.1}{ratio:>9.2}{rate:>14.0}{busy:>8.0} %")
+    fn least(&self) -> f64 {
+        self.samples.iter().map(|sample| sample.micros).fold(f64::INFINITY, f64::min)
     }
 
-    fn verdict(&self, baseline: f64, name: &str) -> Option<String> {
+    fn line(&self, first: &Self) -> String {
+        let (micros, least) = (self.micros(), self.least());
+        let (ratio, of_least) = (micros / first.micros(), least / first.least());
+        let rate = median(self.samples.iter().map(|sample| sample.rate));
+        let busy = median(self.samples.iter().map(|sample| sample.busy)) * 100.0;
+        let name = self.contender.name;
+        format!(
+            "{name:<24}{micros:>12.1}{ratio:>8.2}{least:>9.1}{of_least:>8.2}{rate:>13.0}{busy:>7.0} %"
+        )
+    }
+
+    fn verdict(&self, first: &Self) -> Option<String> {
         let most = self.contender.aim?;
-        let ratio = self.micros() / baseline;
+        let ratio = self.micros() / first.micros();
         let verdict = if ratio <= most { "met" } else { "missed" };
-        let own = self.contender.name;
-        Some(format!("aim: {own} at most {most:.2} x {name}: {verdict}, {ratio:.2}"))
+        let (name, measure) = (self.contender.name, first.contender.name);
+        Some(format!("aim: {name} at most {most:.2} x {measure}: {verdict}, {ratio:.2}"))
     }
 }
 
-/// Medians over the rounds, and how they compare with the first row's.
+/// Medians over the rounds and the least, and how they compare with the first row's.
 pub(crate) fn print(rows: &[Row]) {
     let Some(first) = rows.first() else { return };
-    let baseline = first.micros();
-    println!(
-        "\n{:<26}{:>12}{:>9}{:>9}{:>14}{:>10}",
-        "", "CPU µs each", "least", "ratio", "requests/s", "busy"
-    );
+    let heads = ("CPU µs each", "ratio", "least", "ratio", "requests/s", "busy");
+    let (micros, ratio, least, of_least, rate, busy) = heads;
+    println!("\n{:<24}{micros:>12}{ratio:>8}{least:>9}{of_least:>8}{rate:>13}{busy:>9}", "");
     for row in rows {
-        println!("{}", row.line(baseline));
+        println!("{}", row.line(first));
     }
     println!();
-    for verdict in rows.iter().filter_map(|row| row.verdict(baseline, first.contender.name)) {
+    for verdict in rows.iter().filter_map(|row| row.verdict(first)) {
         println!("{verdict}");
     }
 }

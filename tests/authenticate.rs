@@ -189,6 +189,15 @@ fn forgives_a_clock_that_is_a_little_off() {
 }
 
 #[test]
+fn a_token_that_was_accepted_is_not_when_it_has_expired() {
+    let world = World::start();
+    let claims = world.issuer.claims().set("exp", crate::harness::now() - 28);
+    let token = world.issuer.key.sign(&claims);
+    assert_eq!(world.call(&token).status, 200);
+    crate::harness::wait_until("it is refused", || world.call(&token).status == 401);
+}
+
+#[test]
 fn refuses_a_token_that_never_expires() {
     refuses("the claim exp of the token is missing or malformed", |_, claims| {
         claims.without("exp")

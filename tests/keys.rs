@@ -1,6 +1,7 @@
 //! Keys come, go, rotate and cannot be had.
 
 use std::thread;
+use std::time::Duration;
 
 use crate::harness::{Issuer, Key, Wire, World, wait_until};
 
@@ -111,8 +112,9 @@ fn metadata_of_another_issuer_is_not_believed() {
     let issuer = Issuer::start();
     let settings = format!("issuers: [{{issuer: 'http://localhost:{}'}}]", port(&impostor));
     let world = World::unready(issuer, &settings);
-    let complaint =
-        world.log.iter().take(20).find(|line| line.contains("keys not fetched")).unwrap();
+    let line = || world.log.recv_timeout(Duration::from_secs(20)).expect("no complaint");
+    let complaint = std::iter::repeat_with(line).find(|line| line.contains("keys not fetched"));
+    let complaint = complaint.unwrap();
     assert!(complaint.contains("not the configured one to the letter"), "{complaint}");
     assert!(!world.is_ready());
 }

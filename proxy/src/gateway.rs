@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::request::Parts;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, OrErr as _, Result};
@@ -32,7 +33,6 @@ pub(crate) struct Gateway {
     recorder: Recorder,
     body_timeout: Duration,
     write_timeout: Duration,
-    idle_timeout: Duration,
 }
 
 impl Gateway {
@@ -48,7 +48,6 @@ impl Gateway {
             recorder,
             body_timeout: limits.body_timeout,
             write_timeout: limits.write_timeout,
-            idle_timeout: limits.idle_timeout,
         }
     }
 
@@ -111,11 +110,6 @@ impl ProxyHttp for Gateway {
             connection.head_read();
             exchange.connection = Some(connection);
         }
-        // pingora keeps connections for ever unless told otherwise on each request; where it has
-        // decided to close, it must not be talked out of it.
-        if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(self.idle_timeout.as_secs().max(1)));
-        }
         session.set_read_timeout(Some(self.body_timeout));
         session.set_write_timeout(Some(self.write_timeout));
         session.set_total_drain_timeout(Some(DRAIN));
@@ -166,20 +160,13 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let permit = exchange.permit()?;
-        let relay = exchange.snapshot.pipeline.relay();
-        for name in relay.dropped(&request.headers) {
-            request.remove_header(&name);
-        }
-        if !request.raw_path().starts_with(b"/") {
-            // A target that names a host would go up as it came; its path is what was judged.
-            request.set_uri(request.uri.clone());
-        }
-        let (host, value) = relay.host();
-        request.insert_header(host, value)?;
-        for (name, value) in permit.headers() {
-            request.insert_header(name.clone(), value.clone())?;
-        }
-        downstream::join_cookies(request)
+        // Taken apart once: pingora keeps each name a second time, as it was spelt, and looks both
+        // up at every change. Put together again, the target is the path that was judged.
+        let blank = http::Request::new(()).into_parts().0;
+        let mut parts = Parts::from(std::mem::replace(request, blank.into()));
+        exchange.snapshot.pipeline.relay().rewrite(&mut parts.headers, permit.headers());
+        *request = parts.into();
+        Ok(())
     }
 
     async fn request_body_filter(

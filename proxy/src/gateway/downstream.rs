@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use pingora_core::{ErrorType, OrErr as _, Result};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use tokio::time::timeout;
@@ -44,18 +43,6 @@ pub(super) async fn take_small_body(session: &mut Session) {
     };
     // Too slow is as good as too large: the answer goes out, the connection closes.
     drop(timeout(DRAIN, read).await);
-}
-
-/// RFC 9113 section 8.2.3: HTTP/2 may cut cookies into crumbs; HTTP/1.1 wants one line.
-pub(super) fn join_cookies(request: &mut RequestHeader) -> Result<()> {
-    let cookies = request.headers.get_all(http::header::COOKIE).iter();
-    let crumbs: Vec<&[u8]> = cookies.map(http::HeaderValue::as_bytes).collect();
-    if crumbs.len() > 1 {
-        let joined = http::HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
-            .or_err(ErrorType::InvalidHTTPHeader, "joining cookies")?;
-        request.insert_header(http::header::COOKIE, joined)?;
-    }
-    Ok(())
 }
 
 /// How long a refused request may take to finish its body.

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 
@@ -86,14 +86,19 @@ impl Relay {
         }
     }
 
-    /// Names that end here, whoever sent them.
-    pub(crate) fn dropped(&self, headers: &HeaderMap) -> Vec<HeaderName> {
-        headers.keys().filter(|name| !self.passes(name)).cloned().collect()
-    }
-
-    /// The upstream's own name: the one that clients dialled means nothing to it.
-    pub(crate) fn host(&self) -> Header {
-        (HOST, self.host.clone())
+    /// Turns what the client said into what the upstream hears: strip, then set.
+    pub(crate) fn rewrite(&self, headers: &mut HeaderMap, ours: &[Header]) {
+        let dropped: Vec<HeaderName> =
+            headers.keys().filter(|name| !self.passes(name)).cloned().collect();
+        for name in dropped {
+            headers.remove(name);
+        }
+        join_cookies(headers);
+        // The name that clients dialled means nothing to the upstream.
+        headers.insert(HOST, self.host.clone());
+        for (name, value) in ours {
+            headers.insert(name.clone(), value.clone());
+        }
     }
 
     fn passes(&self, name: &HeaderName) -> bool {
@@ -105,8 +110,24 @@ impl Relay {
         // one that we set or judge by, so none of them passes.
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !text.starts_with(OWN_HEADERS)
-            && !SPEAKS_FOR_A_PROXY.iter().any(|prefix| text.starts_with(prefix))
+            && !speaks_for_a_proxy(text)
             && !self.claim_names.contains(name)
+    }
+}
+
+fn speaks_for_a_proxy(name: &str) -> bool {
+    let first = name.as_bytes().first();
+    let near = SPEAKS_FOR_A_PROXY.iter().filter(|prefix| prefix.as_bytes().first() == first);
+    near.into_iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// RFC 9113 section 8.2.3: HTTP/2 may cut cookies into crumbs; HTTP/1.1 wants one line.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1 {
+        // Values that were good apart are good together.
+        let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]));
+        headers.insert(COOKIE, joined.unwrap_or(HeaderValue::from_static("")));
     }
 }
 

@@ -20,20 +20,22 @@ impl<'a> BearerToken<'a> {
         if values.next().is_some() {
             return Err(NoBearer::Repeated);
         }
-        let text = value.to_str().map_err(|_| NoBearer::Malformed)?;
-        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-        if !scheme.eq_ignore_ascii_case("bearer") {
+        let bytes = value.as_bytes();
+        let end = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
+        let (scheme, rest) = bytes.split_at(end);
+        if !scheme.eq_ignore_ascii_case(b"bearer") {
             return Err(if is_scheme(scheme) {
                 NoBearer::OtherScheme
             } else {
                 NoBearer::Malformed
             });
         }
-        let token = rest.trim_start_matches(' ');
-        // RFC 6750 section 2.1: credentials are one b64token and nothing else.
-        if token.is_empty() || !token.bytes().all(is_b64token) {
-            return Err(NoBearer::Malformed);
-        }
+        let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
+        let token = rest.get(spaces..).unwrap_or_default();
+        // RFC 6750 section 2.1: credentials are one b64token and nothing else. Looked at to the end
+        // whatever comes: without a way out, the loop takes many bytes at a time.
+        let good = token.iter().fold(!token.is_empty(), |good, byte| good & is_b64token(*byte));
+        let token = std::str::from_utf8(token).ok().filter(|_| good).ok_or(NoBearer::Malformed)?;
         Ok(Self(token))
     }
 
@@ -128,13 +130,20 @@ pub enum NoBearer {
     Malformed,
 }
 
-fn is_scheme(text: &str) -> bool {
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    !text.is_empty() && text.bytes().all(token)
+fn is_scheme(text: &[u8]) -> bool {
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    !text.is_empty() && text.iter().all(token)
 }
 
+/// Letters, digits and `-._~+/=`: `-` to `9` lie side by side.
+#[expect(clippy::needless_bitwise_bool, reason = "a branch would be taken for each byte")]
 fn is_b64token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)
+    ((byte | 0x20).wrapping_sub(b'a') < 26)
+        | (byte.wrapping_sub(b'-') < 13)
+        | (byte == b'_')
+        | (byte == b'~')
+        | (byte == b'+')
+        | (byte == b'=')
 }
 
 impl fmt::Debug for BearerToken<'_> {
@@ -172,6 +181,14 @@ mod tests {
         assert_eq!(bearer(&["Bearer a", "Bearer a"]), Err(NoBearer::Repeated));
         for value in ["Bearer", "Bearer ", "Bearer a, Bearer b", "Bearer\ta", "Bearer a b", ""] {
             assert_eq!(bearer(&[value]), Err(NoBearer::Malformed), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn the_credentials_alphabet_is_that_of_the_rfc() {
+        let listed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+        for byte in 0..=u8::MAX {
+            assert_eq!(is_b64token(byte), listed(byte), "{byte:#x}");
         }
     }
 

@@ -111,7 +111,11 @@ impl ProxyHttp for Gateway {
             exchange.connection = Some(connection);
         }
         session.set_read_timeout(Some(self.body_timeout));
-        session.set_write_timeout(Some(self.write_timeout));
+        if session.is_http2() {
+            // A stream may stand still while its connection does not; the connection itself is
+            // looked after where it is written, and a second timer there would cost each request.
+            session.set_write_timeout(Some(self.write_timeout));
+        }
         session.set_total_drain_timeout(Some(DRAIN));
         Ok(())
     }

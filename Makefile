@@ -10,7 +10,7 @@ ALL := --workspace --all-features
 
 help:
 	@echo 'make run     see it work: gateway, backend and identity provider on this machine'
-	@echo 'make test    everything: checks nothing but behaviour, real counterparts included'
+	@echo 'make test    everything: unit and behaviour tests, and the real counterparts'
 	@echo 'make check   the fast one: format, lints, documentation, unit tests'
 	@echo 'make bench   decision times, and CPU time per request beside other proxies'
 	@echo 'make release the binaries to ship: target/release/postern and mcp-backend'

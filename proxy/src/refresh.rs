@@ -1,12 +1,13 @@
 //! Fetches an issuer's keys in the background: on time, and at once when a token names an unknown one.
 
+mod metadata;
+
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -145,17 +146,15 @@ impl Worker {
         jwks::parse(&body).map_err(NoKeys::Unusable)
     }
 
-    /// The key set's address, from the first metadata document that there is.
+    /// The key set's address, from the first place that tells one.
     async fn discover(&self, issuer: &Issuer) -> Result<Url, NoKeys> {
         let mut first_failure = None;
-        for place in metadata_places(issuer) {
-            match self.get(&place).await {
-                Ok(body) => match key_address(&place, issuer, &body) {
-                    Ok(address) => return Ok(address),
-                    // A server may answer everything, with a page for people or with metadata
-                    // that lacks keys: the next place may have the right one.
-                    Err(failure) => first_failure = first_failure.or(Some(failure)),
-                },
+        for place in metadata::places(issuer) {
+            let body = self.get(&place).await;
+            match body.and_then(|body| metadata::key_address(&place, issuer, &body)) {
+                Ok(address) => return Ok(address),
+                // A server may answer everything, with a page for people or with metadata that
+                // lacks keys: the next place may have the right one.
                 Err(failure) => first_failure = first_failure.or(Some(failure)),
             }
         }
@@ -212,44 +211,6 @@ async fn read(path: &Path) -> Result<Vec<u8>, NoKeys> {
 /// Without what a reference in the configuration may stand for.
 fn shown(url: &Url) -> String {
     url.as_str().split('?').next().unwrap_or_default().to_owned()
-}
-
-/// RFC 8414 first, then `OpenID` Connect with the path inserted and appended: the order of the MCP
-/// specification.
-fn metadata_places(issuer: &Issuer) -> Vec<Url> {
-    let Ok(base) = Url::parse(issuer.as_str()) else { return Vec::new() };
-    let path = base.path().trim_end_matches('/').to_owned();
-    let place = |path: String| {
-        let mut url = base.clone();
-        url.set_path(&path);
-        url
-    };
-    let mut places = vec![
-        place(format!("/.well-known/oauth-authorization-server{path}")),
-        place(format!("/.well-known/openid-configuration{path}")),
-    ];
-    if !path.is_empty() {
-        places.push(place(format!("{path}/.well-known/openid-configuration")));
-    }
-    places
-}
-
-fn key_address(place: &Url, issuer: &Issuer, body: &[u8]) -> Result<Url, NoKeys> {
-    let metadata: Metadata =
-        serde_json::from_slice(body).map_err(|_| NoKeys::Malformed(place.to_string()))?;
-    // RFC 8414 section 3.3: metadata that names another issuer is somebody else's.
-    if metadata.issuer != issuer.as_str() {
-        return Err(NoKeys::OtherIssuer(place.to_string(), metadata.issuer));
-    }
-    // An issuer on https does not have its keys fetched over anything less.
-    let secure = metadata.jwks_uri.scheme() == "https" || place.scheme() == "http";
-    secure.then_some(metadata.jwks_uri).ok_or(NoKeys::Insecure(place.to_string()))
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    issuer: String,
-    jwks_uri: Url,
 }
 
 /// Why an issuer's keys could not be had.
@@ -310,30 +271,6 @@ const EARN: Duration = Duration::from_secs(4);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Config;
-
-    fn places(issuer: &str) -> Vec<String> {
-        let text = format!(
-            "tls: off\nresource: {{url: 'https://mcp.example/mcp'}}\n\
-             issuers: [{{issuer: '{issuer}'}}]\nupstream: {{address: 'unix:/b'}}"
-        );
-        let config = Config::parse(&text).unwrap();
-        let places = metadata_places(&config.rules.issuers[0].issuer);
-        places.iter().map(Url::to_string).collect()
-    }
-
-    #[test]
-    fn metadata_is_looked_for_in_the_specifications_order() {
-        assert_eq!(
-            places("https://id.example/tenant1"),
-            [
-                "https://id.example/.well-known/oauth-authorization-server/tenant1",
-                "https://id.example/.well-known/openid-configuration/tenant1",
-                "https://id.example/tenant1/.well-known/openid-configuration",
-            ]
-        );
-        assert_eq!(places("https://id.example/").len(), 2);
-    }
 
     #[tokio::test]
     async fn the_budget_runs_out_and_comes_back() {

@@ -66,10 +66,9 @@ impl<S: Transport> Guarded<S> {
     pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
         // The digest is pingora's only way to carry something of ours to the requests; it insists
         // on the head of a CONNECT answer.
-        let unused = ResponseHeader::build(http::StatusCode::OK, Some(0));
+        let unused = ResponseHeader::from(http::Response::new(()).into_parts().0);
         let user_data: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::clone(&connection));
-        let digest =
-            ProxyDigest::new(Box::new(unused.unwrap_or_else(|_| default_head())), Some(user_data));
+        let digest = ProxyDigest::new(Box::new(unused), Some(user_data));
         Self {
             inner: BufWriter::with_capacity(WRITE_BUFFER, stream),
             connection,
@@ -114,10 +113,6 @@ impl<S> Guarded<S> {
         let alarm = self.write_alarm.get_or_insert_with(|| Box::pin(sleep(longest)));
         alarm.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
-}
-
-fn default_head() -> ResponseHeader {
-    ResponseHeader::from(http::Response::new(()).into_parts().0)
 }
 
 impl<S: Transport> AsyncRead for Guarded<S> {

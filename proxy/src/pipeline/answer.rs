@@ -89,10 +89,12 @@ impl Answer {
                 "the path can be read in more than one way; use plain segments",
             )),
             Self::Misframed(why) => {
-                // RFC 9110 section 15.5.6: a 405 says what would do.
-                let allow = (why == Misframed::Method).then_some("GET, POST, DELETE");
-                let reply =
-                    allow.into_iter().fold(reply, |reply, all| reply.header(header::ALLOW, all));
+                let reply = if why == Misframed::Method {
+                    // RFC 9110 section 15.5.6: a 405 says what would do.
+                    reply.header(header::ALLOW, "GET, POST, DELETE")
+                } else {
+                    reply
+                };
                 stored_never(reply).body(error("invalid_request", &why.to_string()))
             }
             Self::BadGateway => stored_never(reply)

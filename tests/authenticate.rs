@@ -234,7 +234,7 @@ fn refuses_a_token_that_is_bound_to_a_key() {
 
 #[test]
 fn refuses_an_id_token() {
-    let description = "the token is not an access token: its typ is not at+jwt";
+    let description = "the token is not an access token by its typ";
     refuses_header(description, |header| header.typ = Some("JWT".into()));
     refuses_header(description, |header| header.typ = None);
 }

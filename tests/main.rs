@@ -20,6 +20,7 @@ mod keys;
 mod layering;
 mod limits;
 mod metadata;
+mod policy;
 mod record;
 mod siege;
 mod start;

@@ -168,7 +168,7 @@ impl ProxyHttp for Gateway {
         // up at every change. Put together again, the target is the path that was judged.
         let blank = http::Request::new(()).into_parts().0;
         let mut parts = Parts::from(std::mem::replace(request, blank.into()));
-        exchange.snapshot.pipeline.relay().rewrite(&mut parts.headers, permit.headers());
+        exchange.snapshot.pipeline.relay().rewrite(&mut parts.headers, permit);
         *request = parts.into();
         Ok(())
     }
@@ -220,8 +220,8 @@ impl ProxyHttp for Gateway {
             status = session.response_written().map_or(0, |response| response.status.as_u16()),
             method = request.method.as_str(),
             path = request.uri.path(),
-            issuer = principal.map(|principal| principal.issuer.as_str()),
-            subject = principal.map(|principal| principal.subject.as_str()),
+            issuer = principal.map(|principal| &*principal.issuer),
+            subject = principal.map(|principal| &*principal.subject),
             client = principal.and_then(|principal| principal.client.as_deref()),
             peer = session.client_addr().map(tracing::field::display),
             milliseconds = took.as_secs_f64() * 1000.0,

@@ -48,6 +48,15 @@ impl World {
         world
     }
 
+    /// One issuer that is up, with further settings of its own.
+    pub(crate) fn trusting(settings: &str) -> Self {
+        let issuer = Issuer::start();
+        let entry = format!("issuers: [{{issuer: '{}', {settings}}}]", issuer.url());
+        let world = Self::unready(issuer, &entry);
+        wait_until("the proxy is ready", || world.is_ready());
+        world
+    }
+
     /// Not waiting for the issuer's keys.
     pub(crate) fn unready(issuer: Issuer, settings: &str) -> Self {
         let upstream = Upstream::start();

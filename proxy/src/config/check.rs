@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::file::{self, Section};
 use super::invalid::{Invalid, Wrong};
-use super::{Boot, Config, Forward, Limits, Log, LogFormat, Resource, Rules, Tls, Upstream, units};
+use super::{
+    Boot, ClaimPath, Config, Forward, Limits, Log, LogFormat, Resource, Rules, Tls, Upstream, units,
+};
 
 mod issuer;
 mod value;
@@ -190,7 +192,8 @@ fn upstream(root: &mut Section<'_>) -> Option<Upstream> {
 fn forward(root: &mut Section<'_>) -> Forward {
     let mut forward = Forward { claims: Vec::new(), authorization: super::Authorization::Strip };
     let Some(mut section) = root.section("forward") else { return forward };
-    forward.claims = section.table("claims", value::header);
+    let claims = section.table("claims", value::header).into_iter();
+    forward.claims = claims.map(|(claim, header)| (ClaimPath::new(&claim), header)).collect();
     for (index, (_, header)) in forward.claims.iter().enumerate() {
         if forward.claims.iter().take(index).any(|(_, earlier)| earlier == header) {
             let wrong = Wrong::new("two claims would share it", "give each claim its own header");

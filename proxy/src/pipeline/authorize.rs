@@ -1,7 +1,7 @@
 //! May this principal do this?
 
 use super::authenticate::VerifiedToken;
-use super::headers::Header;
+use super::headers::Stamped;
 use super::token::Principal;
 use crate::config::Scope;
 
@@ -38,7 +38,7 @@ impl Permit {
     }
 
     /// What the upstream is told of them.
-    pub(crate) fn headers(&self) -> &[Header] {
+    pub(super) fn headers(&self) -> &Stamped {
         self.0.headers()
     }
 

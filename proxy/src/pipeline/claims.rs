@@ -8,6 +8,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::{self, Deserialize, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::config::ClaimPath;
+
 /// A JSON object in which no name occurs twice, at any depth.
 #[derive(Debug)]
 pub(super) struct Claims(Map<String, Value>);
@@ -26,17 +28,23 @@ impl Claims {
         self.0.get(name)
     }
 
+    /// The claim that the operator has named.
+    pub(super) fn at(&self, path: &ClaimPath) -> Option<&Value> {
+        if !path.is_deep() {
+            return self.get(path.as_str());
+        }
+        let mut steps = path.as_str().split('/').skip(1).map(unescape);
+        let first = self.get(&steps.next()?)?;
+        steps.try_fold(first, |value, step| value.get(step))
+    }
+
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_str()
     }
 
     /// An absent claim is fine; one of the wrong type is not.
     pub(super) fn optional_text(&self, name: &str) -> Result<Option<&str>, WrongType> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text)),
-            Some(_) => Err(WrongType),
-        }
+        text(self.get(name))
     }
 
     /// A `NumericDate` (RFC 7519 section 2), which may have a fraction.
@@ -47,18 +55,29 @@ impl Claims {
             Some(_) => Err(WrongType),
         }
     }
+}
 
-    /// One text or a list of texts.
-    pub(super) fn texts(&self, name: &str) -> Result<Vec<&str>, WrongType> {
-        match self.get(name) {
-            None => Ok(Vec::new()),
-            Some(Value::String(only)) => Ok(vec![only]),
-            Some(Value::Array(all)) => {
-                all.iter().map(|one| one.as_str().ok_or(WrongType)).collect()
-            }
-            Some(_) => Err(WrongType),
-        }
+/// One text.
+pub(super) fn text(value: Option<&Value>) -> Result<Option<&str>, WrongType> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(WrongType),
     }
+}
+
+/// One text or a list of texts.
+pub(super) fn texts(value: Option<&Value>) -> Result<Vec<&str>, WrongType> {
+    match value {
+        None => Ok(Vec::new()),
+        Some(Value::String(only)) => Ok(vec![only]),
+        Some(Value::Array(all)) => all.iter().map(|one| one.as_str().ok_or(WrongType)).collect(),
+        Some(_) => Err(WrongType),
+    }
+}
+
+fn unescape(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
 }
 
 /// A claim is not of the type that its definition gives it.
@@ -163,6 +182,18 @@ mod tests {
         assert!(read(&deep).is_none());
         assert!(read(r#"{"exp":1e309}"#).is_none());
         assert!(read(r#"{"exp":NaN}"#).is_none());
+    }
+
+    #[test]
+    fn a_pointer_goes_down_and_a_name_does_not() {
+        let claims = read(r#"{"a":{"b/c":["d"]},"https://x.example/roles":1,"a.b":2}"#).unwrap();
+        let at = |path: &str| claims.at(&ClaimPath::new(path)).map(Value::to_string);
+        assert_eq!(at("/a/b~1c").as_deref(), Some("[\"d\"]"));
+        assert_eq!(at("https://x.example/roles").as_deref(), Some("1"));
+        assert_eq!(at("a.b").as_deref(), Some("2"));
+        for absent in ["/a/b", "/a/b~1c/d", "/", "a/b", "/x"] {
+            assert_eq!(at(absent), None, "{absent}");
+        }
     }
 
     #[test]

@@ -4,46 +4,57 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::authorize::Permit;
+use super::claims::Claims;
 use super::token::Principal;
-use crate::config::{Authorization, Forward, OWN_HEADERS, Upstream};
+use crate::config::{Authorization, ClaimPath, Forward, OWN_HEADERS, Upstream};
 
-/// One header to send.
-pub(crate) type Header = (HeaderName, HeaderValue);
+/// What one verified token adds to each of its requests: a value for each name that it says
+/// something about, in the order of [`names`].
+pub(super) struct Stamped(Box<[Option<HeaderValue>]>);
 
-/// What one verified token adds to each of its requests.
-pub(super) type Stamped = Box<[Header]>;
-
-/// Which claims travel, and under which names.
-pub(super) struct ClaimHeaders {
-    extra: Vec<(String, HeaderName)>,
+impl Stamped {
+    /// What its texts take in memory.
+    pub(super) fn text_bytes(&self) -> usize {
+        let values: usize = self.0.iter().flatten().map(HeaderValue::len).sum();
+        values + self.0.len() * size_of::<Option<HeaderValue>>()
+    }
 }
 
+/// The headers that only we set.
+fn names(forward: &Forward) -> Box<[HeaderName]> {
+    FIXED.into_iter().chain(forward.claims.iter().map(|(_, header)| header.clone())).collect()
+}
+
+/// Which claims travel.
+pub(super) struct ClaimHeaders(Box<[ClaimPath]>);
+
 impl ClaimHeaders {
-    pub(super) fn new(extra: &[(String, HeaderName)]) -> Self {
-        Self { extra: extra.to_vec() }
+    pub(super) fn new(forward: &Forward) -> Self {
+        Self(forward.claims.iter().map(|(claim, _)| claim.clone()).collect())
     }
 
     /// Written once per token. What the token does not say leaves no header.
-    pub(super) fn stamp<'c>(
-        &self,
-        principal: &Principal,
-        claim: impl Fn(&str) -> Option<&'c Value>,
-    ) -> Stamped {
+    pub(super) fn stamp(&self, principal: &Principal, claims: &Claims) -> Stamped {
         let fixed = [
-            (SUBJECT, Some(principal.subject.clone())),
-            (ISSUER, Some(principal.issuer.clone())),
-            (CLIENT_ID, principal.client.clone()),
-            (SCOPES, Some(principal.scopes.join(" "))),
+            Some(principal.subject.to_string()),
+            Some(principal.issuer.to_string()),
+            principal.client.as_deref().map(str::to_owned),
+            Some(principal.scopes.to_string()),
+            list(&principal.roles),
+            list(&principal.groups),
         ];
-        let extra = self.extra.iter();
-        let extra = extra.map(|(name, header)| (header.clone(), claim(name).and_then(claim_text)));
-        let present = |(name, text): (HeaderName, Option<String>)| {
-            text.filter(|text| !text.is_empty()).map(|text| (name, encode(&text)))
-        };
-        fixed.into_iter().chain(extra).filter_map(present).collect()
+        let extra = self.0.iter().map(|path| claims.at(path).and_then(claim_text));
+        let value =
+            |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| encode(&text));
+        Stamped(fixed.into_iter().chain(extra).map(value).collect())
     }
+}
+
+fn list(texts: &[Box<str>]) -> Option<String> {
+    (!texts.is_empty()).then(|| json!(texts).to_string())
 }
 
 /// Text goes as it is; everything else, lists included, as JSON.
@@ -72,7 +83,7 @@ fn encode(text: &str) -> HeaderValue {
 /// What may pass from the client to the upstream, and what we say ourselves.
 #[derive(Debug)]
 pub struct Relay {
-    claim_names: Vec<HeaderName>,
+    ours: Box<[HeaderName]>,
     keep_token: bool,
     host: HeaderValue,
 }
@@ -80,14 +91,14 @@ pub struct Relay {
 impl Relay {
     pub(crate) fn new(forward: &Forward, upstream: &Upstream) -> Self {
         Self {
-            claim_names: forward.claims.iter().map(|(_, header)| header.clone()).collect(),
+            ours: names(forward),
             keep_token: forward.authorization == Authorization::Keep,
             host: host(upstream),
         }
     }
 
     /// Turns what the client said into what the upstream hears: strip, then set.
-    pub(crate) fn rewrite(&self, headers: &mut HeaderMap, ours: &[Header]) {
+    pub(crate) fn rewrite(&self, headers: &mut HeaderMap, permit: &Permit) {
         let dropped: Vec<HeaderName> =
             headers.keys().filter(|name| !self.passes(name)).cloned().collect();
         for name in dropped {
@@ -96,8 +107,10 @@ impl Relay {
         join_cookies(headers);
         // The name that clients dialled means nothing to the upstream.
         headers.insert(HOST, self.host.clone());
-        for (name, value) in ours {
-            headers.insert(name.clone(), value.clone());
+        for (name, value) in self.ours.iter().zip(&permit.headers().0) {
+            if let Some(value) = value {
+                headers.insert(name.clone(), value.clone());
+            }
         }
     }
 
@@ -111,7 +124,7 @@ impl Relay {
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !text.starts_with(OWN_HEADERS)
             && !speaks_for_a_proxy(text)
-            && !self.claim_names.contains(name)
+            && !self.ours.contains(name)
     }
 }
 
@@ -140,10 +153,15 @@ fn host(upstream: &Upstream) -> HeaderValue {
     }
 }
 
-const SUBJECT: HeaderName = HeaderName::from_static("x-postern-subject");
-const ISSUER: HeaderName = HeaderName::from_static("x-postern-issuer");
-const CLIENT_ID: HeaderName = HeaderName::from_static("x-postern-client-id");
-const SCOPES: HeaderName = HeaderName::from_static("x-postern-scopes");
+/// What is told of every caller, as far as the token says it.
+const FIXED: [HeaderName; 6] = [
+    HeaderName::from_static("x-postern-subject"),
+    HeaderName::from_static("x-postern-issuer"),
+    HeaderName::from_static("x-postern-client-id"),
+    HeaderName::from_static("x-postern-scopes"),
+    HeaderName::from_static("x-postern-roles"),
+    HeaderName::from_static("x-postern-groups"),
+];
 
 const BASE64_MARK: &str = "=?base64?";
 
@@ -202,7 +220,7 @@ mod tests {
 
     fn relay() -> Relay {
         let forward = Forward {
-            claims: vec![("email".into(), HeaderName::from_static("x-user-email"))],
+            claims: vec![(ClaimPath::new("email"), HeaderName::from_static("x-user-email"))],
             authorization: Authorization::Strip,
         };
         Relay::new(&forward, &Upstream::Unix("/run/backend.sock".into()))

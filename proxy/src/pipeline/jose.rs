@@ -10,6 +10,17 @@ use super::claims::{Claims, WrongType};
 pub(super) struct Header {
     pub(super) algorithm: Algorithm,
     pub(super) key_id: Option<String>,
+    pub(super) typ: Typ,
+}
+
+/// What the header says the token is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Typ {
+    AccessToken,
+    /// Anything that is signed.
+    Jwt,
+    Absent,
+    Other,
 }
 
 impl Header {
@@ -19,19 +30,28 @@ impl Header {
         if members.get("crit").is_some() || members.get("b64").is_some() {
             return Err(Rejected::Critical);
         }
-        // RFC 9068 section 4: nothing else is an access token.
-        let is_access_token = |kind: &str| {
-            let kind = kind.strip_prefix("application/").unwrap_or(kind);
-            kind == "at+jwt"
+        let typ = match members.optional_text("typ") {
+            Ok(typ) => typ.map_or(Typ::Absent, Typ::read),
+            Err(WrongType) => Typ::Other,
         };
-        if !members.text("typ").is_some_and(|kind| is_access_token(&kind.to_ascii_lowercase())) {
-            return Err(Rejected::Type);
-        }
         let key_id = members.optional_text("kid").map_err(|WrongType| Rejected::NotAJwt)?;
         Ok(Self {
             algorithm: members.text("alg").and_then(algorithm).ok_or(Rejected::Algorithm)?,
             key_id: key_id.map(str::to_owned),
+            typ,
         })
+    }
+}
+
+impl Typ {
+    /// A media type: case does not matter, and `application/` may be left out (section 4.1.9).
+    fn read(typ: &str) -> Self {
+        let typ = typ.to_ascii_lowercase();
+        match typ.strip_prefix("application/").unwrap_or(&typ) {
+            "at+jwt" => Self::AccessToken,
+            "jwt" => Self::Jwt,
+            _ => Self::Other,
+        }
     }
 }
 

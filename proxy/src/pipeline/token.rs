@@ -1,12 +1,14 @@
 //! A token before and after it is believed.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::digest;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use super::claims::{Claims, WrongType};
+use super::claims::{Claims, WrongType, text, texts};
+use crate::config::{ClaimNames, ClaimPath};
 
 /// What followed `Bearer ` in the request. Proves nothing yet.
 #[derive(Clone, Copy)]
@@ -72,46 +74,80 @@ pub(super) struct Compact<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Digest([u8; digest::SHA256_OUTPUT_LEN]);
 
-/// Who is calling, as the issuer said.
+/// Who is calling, as the issuer said. Kept by the thousand, so that it holds no room to grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// Who vouches.
-    pub issuer: String,
+    pub issuer: Arc<str>,
     /// For whom; a name within the issuer.
-    pub subject: String,
+    pub subject: Box<str>,
     /// The program that the token was given to.
-    pub client: Option<String>,
-    /// What the token allows.
-    pub scopes: Vec<String>,
+    pub client: Option<Box<str>>,
+    /// What the token allows, separated by spaces.
+    pub scopes: Box<str>,
+    /// What its holder is. Never a scope, whatever it is called.
+    pub roles: Box<[Box<str>]>,
+    /// Whom its holder belongs to.
+    pub groups: Box<[Box<str>]>,
 }
 
 impl Principal {
     /// Reads who is meant; else names the claim that is missing or malformed.
-    pub(super) fn read(issuer: &str, claims: &Claims) -> Result<Self, &'static str> {
-        let text = |name| claims.optional_text(name).map_err(|WrongType| name);
-        let subject = text("sub")?.filter(|subject| !subject.is_empty()).ok_or("sub")?;
+    pub(super) fn read(
+        issuer: &Arc<str>,
+        claims: &Claims,
+        names: &ClaimNames,
+    ) -> Result<Self, &'static str> {
+        let subject = text(claims.at(&names.subject)).map_err(|WrongType| "sub")?;
         // RFC 9068 says client_id; OpenID Connect's providers say azp.
-        let client = match text("client_id")? {
-            Some(client) => Some(client),
-            None => text("azp")?,
+        let client = match &names.client {
+            Some(path) => claims.at(path),
+            None => claims.get("client_id").or_else(|| claims.get("azp")),
         };
-        let mut scopes = Vec::new();
-        for name in ["scope", "scp"] {
-            let listed = claims.texts(name).map_err(|WrongType| name)?.into_iter();
-            scopes.extend(listed.flat_map(|one| one.split(' ')).filter(|scope| !scope.is_empty()));
-        }
+        let client = text(client).map_err(|WrongType| "client_id")?;
+        let all = |paths, name| listed(claims, paths).map_err(|WrongType| name);
+        let scopes = all(&names.scopes, "scope")?;
+        let scopes: Vec<&str> = scopes
+            .iter()
+            .flat_map(|one| one.split(' '))
+            .filter(|scope| !scope.is_empty())
+            .collect();
         Ok(Self {
-            issuer: issuer.to_owned(),
-            subject: subject.to_owned(),
-            client: client.map(str::to_owned),
-            scopes: scopes.into_iter().map(str::to_owned).collect(),
+            issuer: Arc::clone(issuer),
+            subject: subject.filter(|subject| !subject.is_empty()).ok_or("sub")?.into(),
+            client: client.map(Box::from),
+            scopes: scopes.join(" ").into(),
+            roles: owned(&all(&names.roles, "roles")?),
+            groups: owned(&all(&names.groups, "groups")?),
         })
     }
 
     pub(crate) fn has_scope(&self, wanted: &str) -> bool {
-        self.scopes.iter().any(|scope| scope == wanted)
+        self.scopes.split(' ').any(|scope| scope == wanted)
+    }
+
+    /// What its texts take in memory.
+    pub(super) fn text_bytes(&self) -> usize {
+        let lists = self.roles.iter().chain(&self.groups).map(|one| one.len() + TEXT_BYTES);
+        let client = self.client.as_ref().map_or(0, |client| client.len());
+        self.subject.len() + client + self.scopes.len() + lists.sum::<usize>()
     }
 }
+
+fn listed<'c>(claims: &'c Claims, paths: &[ClaimPath]) -> Result<Vec<&'c str>, WrongType> {
+    let mut all = Vec::new();
+    for path in paths {
+        all.extend(texts(claims.at(path))?);
+    }
+    Ok(all)
+}
+
+fn owned(texts: &[&str]) -> Box<[Box<str>]> {
+    texts.iter().copied().map(Box::from).collect()
+}
+
+/// What a text takes besides its bytes.
+const TEXT_BYTES: usize = 24;
 
 /// Why the headers hold no bearer token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,9 +1,11 @@
 //! Whose tokens are believed, and where their keys come from.
 
+use std::time::Duration;
+
 use super::value;
 use crate::config::file::Section;
 use crate::config::invalid::Wrong;
-use crate::config::{KeySource, Resource, TrustedIssuer};
+use crate::config::{ClaimNames, KeySource, Resource, TokenType, TrustedIssuer, units};
 
 /// The section `issuers`.
 pub(super) fn all(
@@ -52,12 +54,48 @@ fn issuer(section: &mut Section<'_>, resource: Option<&Resource>) -> Option<Trus
         let wrong = Wrong::new("no token could match it", "name one, or leave it out");
         section.wrong("algorithms", Some("an empty list".into()), wrong);
     }
+    let typ = section.optional("typ", value::token_type).unwrap_or(TokenType::Strict);
+    let leeway = section.optional("leeway", value::leeway);
+    let max_lifetime = section.optional("max_lifetime", units::duration);
+    let azp_as_audience = section.optional("insecure_azp_as_audience", value::yes_or_no);
+    let claims = claims(section);
     Some(TrustedIssuer {
         issuer: issuer?,
         keys: keys?,
         audiences: audiences?,
         algorithms: algorithms.unwrap_or_else(|| value::ALGORITHMS.to_vec()),
+        typ,
+        leeway: leeway.unwrap_or(Duration::from_secs(30)),
+        max_lifetime,
+        azp_as_audience: azp_as_audience.unwrap_or(false),
+        claims,
     })
+}
+
+fn claims(section: &mut Section<'_>) -> ClaimNames {
+    let mut names = ClaimNames::default();
+    let Some(mut section) = section.section("claims") else { return names };
+    names.subject = section.optional("subject", value::claim).unwrap_or(names.subject);
+    names.client = section.optional("client", value::claim);
+    for (key, slot) in
+        [("scopes", &mut names.scopes), ("roles", &mut names.roles), ("groups", &mut names.groups)]
+    {
+        *slot = section.list(key, value::claim).unwrap_or_else(|| std::mem::take(slot));
+    }
+    apart(&section, &names);
+    names
+}
+
+/// A role that counted as a scope would be a way around every rule about scopes.
+fn apart(section: &Section<'_>, names: &ClaimNames) {
+    for (key, others) in [("roles", &names.roles), ("groups", &names.groups)] {
+        if let Some(shared) = others.iter().find(|path| names.scopes.contains(path)) {
+            let reason = "the same claim is read for scopes: what somebody is would be taken for \
+                          what the token allows";
+            let wrong = Wrong::new(reason, "give scopes and roles a claim each");
+            section.wrong(key, Some(shared.as_str().to_owned()), wrong);
+        }
+    }
 }
 
 fn keys(section: &mut Section<'_>) -> Option<KeySource> {

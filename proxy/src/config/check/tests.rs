@@ -45,6 +45,34 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     let (written, minimal) = (&written.rules.issuers[0], &minimal.rules.issuers[0]);
     assert_eq!(written.algorithms, minimal.algorithms);
     assert_eq!(written.keys, minimal.keys);
+    assert_eq!((written.typ, written.leeway), (minimal.typ, minimal.leeway));
+    assert_eq!(written.azp_as_audience, minimal.azp_as_audience);
+    assert_eq!(written.claims.subject, minimal.claims.subject);
+    assert_eq!(written.claims.scopes, minimal.claims.scopes);
+}
+
+#[test]
+fn a_leeway_has_an_end() {
+    let with = |setting: &str| format!("  - issuer: https://id.example\n    {setting}\n");
+    let issuer = "  - issuer: https://id.example\n";
+    refuses(issuer, &with("leeway: 301s"), 8, "issuers[0].leeway");
+    refuses(issuer, &with("typ: jwt"), 8, "issuers[0].typ");
+    refuses(issuer, &with("max_lifetime: 0s"), 8, "issuers[0].max_lifetime");
+    let leeway = |text: &str| {
+        let config = Config::parse(&GOOD.replacen(issuer, &with(text), 1)).unwrap();
+        config.rules.issuers[0].leeway
+    };
+    assert_eq!(leeway("leeway: 5m"), Duration::from_mins(5));
+    assert_eq!(leeway("leeway: 0s"), Duration::ZERO);
+}
+
+#[test]
+fn a_claim_is_not_read_for_scopes_and_roles_at_once() {
+    let issuer = "  - issuer: https://id.example\n";
+    for (claims, key) in [("{roles: [scp]}", "roles"), ("{scopes: [g], groups: [g]}", "groups")] {
+        let spoilt = format!("{issuer}    claims: {claims}\n");
+        refuses(issuer, &spoilt, 8, &format!("issuers[0].claims.{key}"));
+    }
 }
 
 #[test]

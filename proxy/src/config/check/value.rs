@@ -2,13 +2,17 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::HeaderName;
 use jsonwebtoken::Algorithm;
 use url::{Host, Url};
 
 use crate::config::invalid::Wrong;
-use crate::config::{Authorization, Issuer, LogFormat, OWN_HEADERS, Resource, Scope, Upstream};
+use crate::config::{
+    Authorization, ClaimPath, Issuer, LogFormat, OWN_HEADERS, Resource, Scope, TokenType, Upstream,
+    units,
+};
 
 type Checked<T> = Result<T, Wrong>;
 
@@ -156,6 +160,32 @@ pub(super) fn algorithm(text: &str) -> Checked<Algorithm> {
     }
 }
 
+/// How an access token shows that it is one.
+pub(super) fn token_type(text: &str) -> Checked<TokenType> {
+    match text {
+        "strict" => Ok(TokenType::Strict),
+        "jwt-or-at" => Ok(TokenType::JwtOrAccessToken),
+        "absent-ok" => Ok(TokenType::AbsentOk),
+        _ => Err(Wrong::new("no such policy", "write strict, jwt-or-at or absent-ok")),
+    }
+}
+
+pub(super) fn leeway(text: &str) -> Checked<Duration> {
+    let leeway = if text == "0s" { Duration::ZERO } else { units::duration(text)? };
+    if leeway > MOST_LEEWAY {
+        let reason = "tokens would live on for more than five minutes after they have expired";
+        return Err(Wrong::new(reason, "write at most 5m, and keep the clocks in step"));
+    }
+    Ok(leeway)
+}
+
+/// More than any clock is off that anybody looks after.
+const MOST_LEEWAY: Duration = Duration::from_mins(5);
+
+pub(super) fn claim(text: &str) -> Checked<ClaimPath> {
+    self::text(text).map(|text| ClaimPath::new(&text))
+}
+
 pub(super) fn discover(text: &str) -> Checked<()> {
     match text {
         "discover" => Ok(()),
@@ -207,4 +237,4 @@ pub(super) fn header(text: &str) -> Checked<HeaderName> {
 }
 
 /// What always goes up, under [`OWN_HEADERS`].
-const FIXED: [&str; 4] = ["subject", "issuer", "client-id", "scopes"];
+const FIXED: [&str; 6] = ["subject", "issuer", "client-id", "scopes", "roles", "groups"];

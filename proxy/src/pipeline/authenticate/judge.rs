@@ -1,0 +1,125 @@
+//! One issuer's rules, and what they make of a token.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::kind;
+use super::verdict::Verdict;
+use super::{Rejected, UnknownKey};
+use crate::config::TrustedIssuer;
+use crate::keys::{KeySet, Keyring};
+use crate::pipeline::claims::{self, Claims, WrongType};
+use crate::pipeline::headers::ClaimHeaders;
+use crate::pipeline::jose::Header;
+use crate::pipeline::token::{Compact, Principal};
+
+/// What one issuer's tokens must look like, and its keys.
+pub(super) struct Judge {
+    index: usize,
+    rules: TrustedIssuer,
+    issuer: Arc<str>,
+    keyring: Arc<Keyring>,
+}
+
+impl Judge {
+    pub(super) fn new(index: usize, rules: &TrustedIssuer, keyring: &Arc<Keyring>) -> Self {
+        Self {
+            index,
+            rules: rules.clone(),
+            issuer: rules.issuer.as_str().into(),
+            keyring: Arc::clone(keyring),
+        }
+    }
+
+    /// The issuer, as its tokens must spell it.
+    pub(super) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    pub(super) fn keys(&self) -> Option<Arc<KeySet>> {
+        self.keyring.current()
+    }
+
+    /// Judges a token whose `iss` is this issuer.
+    pub(super) fn judge(
+        &self,
+        header: &Header,
+        claims: &Claims,
+        parts: &Compact<'_>,
+        stamp: &ClaimHeaders,
+        now: Duration,
+    ) -> Result<Verdict, Rejected> {
+        let keys = self.keys().ok_or(Rejected::NoKeys)?;
+        // To refuse, unproven claims are good enough; and what is refused costs the issuer nothing.
+        kind::check(self.rules.typ, header.typ, claims, &self.rules.claims)?;
+        self.check_audience(claims)?;
+        let ends = self.check_times(claims, now)?;
+        self.check_signature(&keys, header, parts)?;
+        // A key-bound token is worthless without its proof (RFC 9449 section 7.2).
+        if claims.get("cnf").is_some() {
+            return Err(Rejected::Bound);
+        }
+        let names = &self.rules.claims;
+        let principal = Principal::read(&self.issuer, claims, names).map_err(Rejected::Claim)?;
+        Ok(Verdict {
+            headers: stamp.stamp(&principal, claims),
+            principal,
+            issuer: self.index,
+            generation: keys.generation(),
+            ends,
+        })
+    }
+
+    fn check_signature(
+        &self,
+        keys: &KeySet,
+        header: &Header,
+        parts: &Compact<'_>,
+    ) -> Result<(), Rejected> {
+        if !self.rules.algorithms.contains(&header.algorithm) {
+            return Err(Rejected::Algorithm);
+        }
+        let id = header.key_id.as_deref();
+        let mut candidates = keys.candidates(id, header.algorithm);
+        if candidates.any(|key| key.verifies(parts.signed.as_bytes(), parts.signature)) {
+            return Ok(());
+        }
+        match id {
+            Some(id) if keys.knows(id) => Err(Rejected::Signature),
+            // Without an id, a key that we have not seen may be the one.
+            Some(_) | None => Err(Rejected::UnknownKey(UnknownKey { issuer: self.index })),
+        }
+    }
+
+    fn check_audience(&self, claims: &Claims) -> Result<(), Rejected> {
+        let named = match claims.get("aud") {
+            None if self.rules.azp_as_audience => claims.get("azp"),
+            named => named,
+        };
+        let audiences = claims::texts(named).map_err(|WrongType| Rejected::Claim("aud"))?;
+        let ours = |audience: &&str| self.rules.audiences.iter().any(|our| our == audience);
+        if audiences.iter().any(ours) { Ok(()) } else { Err(Rejected::Audience) }
+    }
+
+    /// Until when the token is good, with the leeway that clocks need.
+    fn check_times(&self, claims: &Claims, now: Duration) -> Result<Duration, Rejected> {
+        let time = |name| claims.time(name).map_err(|WrongType| Rejected::Claim(name));
+        let expires = time("exp")?.ok_or(Rejected::Claim("exp"))?;
+        let issued = time("iat")?;
+        let ends = expires.saturating_add(self.rules.leeway);
+        if now >= ends {
+            return Err(Rejected::Expired);
+        }
+        let latest = now.saturating_add(self.rules.leeway);
+        if [time("nbf")?, issued].into_iter().flatten().any(|begins| begins > latest) {
+            return Err(Rejected::NotYetValid);
+        }
+        if let Some(longest) = self.rules.max_lifetime {
+            let issued = issued.ok_or(Rejected::Claim("iat"))?;
+            if expires > issued.saturating_add(longest) {
+                return Err(Rejected::TooLong);
+            }
+        }
+        Ok(ends)
+    }
+}

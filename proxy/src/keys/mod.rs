@@ -34,7 +34,7 @@ impl PartialEq for Key {
 /// The keys of one issuer at one time. Immutable, never empty.
 pub struct KeySet {
     generation: u64,
-    keys: Vec<Key>,
+    keys: Vec<Arc<Key>>,
 }
 
 impl KeySet {
@@ -48,15 +48,20 @@ impl KeySet {
         &'k self,
         id: Option<&'k str>,
         algorithm: Algorithm,
-    ) -> impl Iterator<Item = &'k Key> {
-        let named = move |key: &&Key| id.is_none() || key.id.as_deref() == id;
-        let fits = move |key: &&Key| key.algorithm == algorithm;
+    ) -> impl Iterator<Item = &'k Arc<Key>> {
+        let named = move |key: &&Arc<Key>| id.is_none() || key.id.as_deref() == id;
+        let fits = move |key: &&Arc<Key>| key.algorithm == algorithm;
         self.keys.iter().filter(named).filter(fits).take(MOST_CANDIDATES)
     }
 
     /// Whether the issuer publishes a key of this id at all.
     pub(crate) fn knows(&self, id: &str) -> bool {
         self.keys.iter().any(|key| key.id.as_deref() == Some(id))
+    }
+
+    /// Whether `key` is still one of these: the same id, algorithm and numbers.
+    pub fn holds(&self, key: &Key) -> bool {
+        self.keys.iter().any(|held| **held == *key)
     }
 
     /// How many keys there are.
@@ -78,9 +83,10 @@ impl Keyring {
     /// Takes over `keys`; tells whether they differ from those before.
     pub fn replace(&self, keys: Vec<Key>) -> bool {
         let old = self.0.load();
-        if old.as_ref().is_some_and(|old| old.keys == keys) {
+        if old.as_ref().is_some_and(|old| old.keys.iter().map(Arc::as_ref).eq(&keys)) {
             return false;
         }
+        let keys = keys.into_iter().map(Arc::new).collect();
         let generation = old.as_ref().map_or(1, |old| old.generation + 1);
         self.0.store(Some(Arc::new(KeySet { generation, keys })));
         true
@@ -108,3 +114,27 @@ impl fmt::Debug for Keyring {
 
 /// A token without a key id costs at most this many signature checks.
 const MOST_CANDIDATES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(id: &str, secret: &[u8]) -> Key {
+        Key {
+            id: Some(id.to_owned()),
+            algorithm: Algorithm::ES256,
+            decoding: DecodingKey::from_secret(secret),
+            material: String::from_utf8_lossy(secret).into_owned(),
+        }
+    }
+
+    #[test]
+    fn a_set_holds_a_key_only_under_its_id_and_with_its_numbers() {
+        let keyring = Keyring::default();
+        keyring.replace(vec![key("1", b"a"), key("2", b"b")]);
+        let keys = keyring.current().unwrap();
+        assert!(keys.holds(&key("2", b"b")));
+        assert!(!keys.holds(&key("2", b"a")), "a reused id");
+        assert!(!keys.holds(&key("3", b"b")), "another id");
+    }
+}

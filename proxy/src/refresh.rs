@@ -22,7 +22,10 @@ use crate::record::{KeyGauges, Recorder};
 use crate::snapshot::KeyHolder;
 
 /// Where requests ring when they meet an unknown key. One bell an issuer.
-pub(crate) struct Refreshers(Vec<Bell>);
+pub(crate) struct Refreshers {
+    bells: Vec<Bell>,
+    changes: watch::Receiver<u64>,
+}
 
 impl Refreshers {
     /// Starts fetching for every issuer.
@@ -32,6 +35,7 @@ impl Refreshers {
         recorder: &Recorder,
         tasks: &mut JoinSet<()>,
     ) -> Self {
+        let (tell, changes) = watch::channel(0);
         let start = |holder: &KeyHolder| {
             let (progress, seen) = watch::channel(Progress::default());
             let wake = Arc::new(Notify::new());
@@ -41,16 +45,23 @@ impl Refreshers {
                 gauges: recorder.keys(holder.issuer.issuer.as_str()),
                 wake: Arc::clone(&wake),
                 progress,
+                tell: tell.clone(),
             };
             tasks.spawn(worker.run());
             Bell { wake, seen }
         };
-        Self(holders.iter().map(start).collect())
+        Self { bells: holders.iter().map(start).collect(), changes }
+    }
+
+    /// Ticks when any issuer's keys change, or go.
+    #[allow(dead_code, reason = "for streams, which end with their key")]
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.clone()
     }
 
     /// Waits for a look at the issuer's keys that began after this call. All who wait share it.
     pub(crate) async fn look_again(&self, key: UnknownKey) -> Looked {
-        let Some(bell) = self.0.get(key.issuer) else { return Looked::InVain };
+        let Some(bell) = self.bells.get(key.issuer) else { return Looked::InVain };
         let mut seen = bell.seen.clone();
         let before = *seen.borrow_and_update();
         bell.wake.notify_one();
@@ -91,6 +102,7 @@ struct Worker {
     gauges: KeyGauges,
     wake: Arc<Notify>,
     progress: watch::Sender<Progress>,
+    tell: watch::Sender<u64>,
 }
 
 impl Worker {
@@ -116,6 +128,7 @@ impl Worker {
             Ok(parsed) => {
                 let count = parsed.keys.len();
                 if self.holder.keyring.replace(parsed.keys) {
+                    self.tell.send_modify(|changes| *changes += 1);
                     tracing::info!(issuer, keys = count, "new keys");
                     for skipped in &parsed.skipped {
                         let id = skipped.id.as_deref().unwrap_or("-");

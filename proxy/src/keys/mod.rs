@@ -4,6 +4,7 @@ pub mod jwks;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -70,26 +71,41 @@ impl KeySet {
     }
 }
 
-/// The current [`KeySet`], or none yet. Only the refresher writes; requests only read.
+/// The current [`KeySet`], or none. Only the refresher writes; requests only read.
 #[derive(Default)]
-pub struct Keyring(ArcSwapOption<KeySet>);
+pub struct Keyring {
+    keys: ArcSwapOption<KeySet>,
+    /// Of the last set that was here: it rises over a time without keys too, so that no set is ever
+    /// taken for an earlier one.
+    generation: AtomicU64,
+}
 
 impl Keyring {
     /// The keys in force.
     pub fn current(&self) -> Option<Arc<KeySet>> {
-        self.0.load_full()
+        self.keys.load_full()
+    }
+
+    /// Whether there were keys once, and are none now.
+    pub fn is_emptied(&self) -> bool {
+        self.generation.load(Ordering::Relaxed) > 0 && self.keys.load().is_none()
     }
 
     /// Takes over `keys`; tells whether they differ from those before.
     pub fn replace(&self, keys: Vec<Key>) -> bool {
-        let old = self.0.load();
+        let old = self.keys.load();
         if old.as_ref().is_some_and(|old| old.keys.iter().map(Arc::as_ref).eq(&keys)) {
             return false;
         }
         let keys = keys.into_iter().map(Arc::new).collect();
-        let generation = old.as_ref().map_or(1, |old| old.generation + 1);
-        self.0.store(Some(Arc::new(KeySet { generation, keys })));
+        let generation = self.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        self.keys.store(Some(Arc::new(KeySet { generation, keys })));
         true
+    }
+
+    /// Drops all keys; tells whether there were any.
+    pub fn empty(&self) -> bool {
+        self.keys.swap(None).is_some()
     }
 }
 
@@ -136,5 +152,17 @@ mod tests {
         assert!(keys.holds(&key("2", b"b")));
         assert!(!keys.holds(&key("2", b"a")), "a reused id");
         assert!(!keys.holds(&key("3", b"b")), "another id");
+    }
+
+    #[test]
+    fn an_emptied_keyring_never_repeats_a_generation() {
+        let keyring = Keyring::default();
+        assert!(!keyring.is_emptied(), "it never had any");
+        keyring.replace(vec![key("1", b"a")]);
+        let before = keyring.current().unwrap().generation();
+        assert!(keyring.empty() && keyring.is_emptied());
+        assert!(keyring.current().is_none() && !keyring.empty());
+        assert!(keyring.replace(vec![key("1", b"a")]), "it is news that the key is back");
+        assert!(keyring.current().unwrap().generation() > before);
     }
 }

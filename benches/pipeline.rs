@@ -73,7 +73,7 @@ impl Desk {
 
     fn pipeline(&self) -> Pipeline {
         let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 4 << 20 };
-        Pipeline::new(&self.rules, bounds, &[Arc::clone(&self.keyring)])
+        Pipeline::new(&self.rules, bounds, &[Arc::clone(&self.keyring)], &Arc::default())
     }
 
     fn calls(&self, key: &tokens::Key) -> Result<Vec<Parts>, Box<dyn Error>> {

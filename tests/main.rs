@@ -22,6 +22,7 @@ mod limits;
 mod metadata;
 mod policy;
 mod record;
+mod revocation;
 mod siege;
 mod start;
 mod stop;

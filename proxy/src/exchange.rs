@@ -12,6 +12,8 @@ use crate::pipeline::framing::Misframed;
 use crate::pipeline::token::Principal;
 use crate::record::Outcome;
 use crate::snapshot::Snapshot;
+use crate::stream::Watch;
+use crate::upstream::Line;
 
 /// One request, start to finish, under one snapshot.
 pub(crate) struct Exchange {
@@ -20,6 +22,8 @@ pub(crate) struct Exchange {
     pub(crate) stage: Stage,
     pub(crate) connection: Option<Arc<Connection>>,
     pub(crate) awaited: Option<Body>,
+    pub(crate) line: Option<Arc<Line>>,
+    pub(crate) watch: Option<Watch>,
     body_bytes: usize,
 }
 
@@ -41,6 +45,8 @@ impl Exchange {
             stage: Stage::Received,
             connection: None,
             awaited: None,
+            line: None,
+            watch: None,
             body_bytes: 0,
         }
     }
@@ -76,6 +82,9 @@ impl Exchange {
     }
 
     pub(crate) fn outcome(&self, failed: bool) -> Outcome {
+        if let Some(why) = self.watch.as_ref().and_then(Watch::ended) {
+            return Outcome::Ended(why.code());
+        }
         match &self.stage {
             Stage::Answered(label, _) | Stage::Failed(_, label) => Outcome::Answered(label),
             Stage::Permitted(_) if failed => Outcome::Broken,

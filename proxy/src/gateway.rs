@@ -2,6 +2,7 @@
 
 mod downstream;
 
+use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,10 +10,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::request::Parts;
 use pingora_core::modules::http::HttpModules;
+use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use tokio::sync::watch;
 
 use crate::config::Limits;
 use crate::edge::{Body, Connection};
@@ -23,13 +26,15 @@ use crate::pipeline::framing::Misframed;
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
-use crate::upstream;
+use crate::stream::{Changes, Watch};
+use crate::upstream::{self, Line};
 use downstream::DRAIN;
 
 /// Pingora's view of the proxy.
 pub(crate) struct Gateway {
     live: Arc<Live>,
     refreshers: Refreshers,
+    changes: Changes,
     recorder: Recorder,
     body_timeout: Duration,
     write_timeout: Duration,
@@ -39,11 +44,13 @@ impl Gateway {
     pub(crate) fn new(
         live: Arc<Live>,
         refreshers: Refreshers,
+        revoked: watch::Receiver<u64>,
         recorder: Recorder,
         limits: &Limits,
     ) -> Self {
         Self {
             live,
+            changes: Changes { keys: refreshers.changes(), revocations: revoked },
             refreshers,
             recorder,
             body_timeout: limits.body_timeout,
@@ -157,6 +164,20 @@ impl ProxyHttp for Gateway {
         upstream::peer(&exchange.snapshot.upstream, self.body_timeout).map(Box::new)
     }
 
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: RawFd,
+        digest: Option<&Digest>,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        exchange.permit()?;
+        exchange.line = Line::of(digest);
+        Ok(())
+    }
+
     async fn upstream_request_filter(
         &self,
         _session: &mut Session,
@@ -170,6 +191,23 @@ impl ProxyHttp for Gateway {
         let mut parts = Parts::from(std::mem::replace(request, blank.into()));
         exchange.snapshot.pipeline.relay().rewrite(&mut parts.headers, permit);
         *request = parts.into();
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let standing = exchange.permit()?.standing();
+        // Of known length, it is an answer on its way; else it goes on until somebody ends it.
+        let is_stream = !response.status.is_informational()
+            && !response.headers.contains_key(http::header::CONTENT_LENGTH);
+        if let Some(line) = exchange.line.take().filter(|_| is_stream) {
+            let snapshot = Arc::clone(&exchange.snapshot);
+            exchange.watch = Some(Watch::start(snapshot, standing, line, self.changes.clone()));
+        }
         Ok(())
     }
 
@@ -225,6 +263,7 @@ impl ProxyHttp for Gateway {
             client = principal.and_then(|principal| principal.client.as_deref()),
             peer = session.client_addr().map(tracing::field::display),
             milliseconds = took.as_secs_f64() * 1000.0,
+            ended = outcome.why_ended(),
             error = error.map(tracing::field::display),
             "request"
         );

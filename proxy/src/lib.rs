@@ -15,7 +15,8 @@
 //! `edge` accepts connections and hands them to pingora; pingora calls `gateway` for each request;
 //! `gateway` asks [`pipeline::Pipeline::decide`], which reads only its arguments: one generation of
 //! the configuration, the request's head, and the time. Without a [`pipeline::authorize::Permit`]
-//! no phase reaches the upstream. Beside them `refresh` keeps each issuer's keys current.
+//! no phase reaches the upstream. Beside them `refresh` keeps each issuer's keys current, `revoke` the list
+//! of what is revoked, and `stream` ends what outlasts its token.
 
 mod admin;
 mod cli;
@@ -24,14 +25,17 @@ pub mod config;
 mod dev;
 mod edge;
 mod exchange;
+mod files;
 mod gateway;
 pub mod keys;
 mod outbound;
 pub mod pipeline;
 mod record;
 mod refresh;
+mod revoke;
 mod server;
 mod snapshot;
+mod stream;
 mod upstream;
 
 use std::process::ExitCode;

@@ -54,7 +54,6 @@ impl Refreshers {
     }
 
     /// Ticks when any issuer's keys change, or go.
-    #[allow(dead_code, reason = "for streams, which end with their key")]
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
     }

@@ -11,6 +11,7 @@ use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
 use socket2::{Domain, Socket, Type};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::Admin;
@@ -21,6 +22,7 @@ use crate::gateway::Gateway;
 use crate::outbound::Outbound;
 use crate::record::{Recorder, Traffic};
 use crate::refresh::Refreshers;
+use crate::revoke::{NoList, Watcher};
 use crate::snapshot::{Live, Snapshot};
 
 /// The proxy at work: both listeners and what runs beside them.
@@ -34,7 +36,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Binds, then serves. Nothing is bound unless everything can be.
-    pub(crate) fn start(config: Config) -> Result<Self, CannotStart> {
+    pub(crate) async fn start(config: Config) -> Result<Self, CannotStart> {
         let Config { boot, rules } = config;
         let acceptor = match &boot.tls {
             Tls::Here { certificate, key } => Some(tls::acceptor(certificate, key)?),
@@ -42,15 +44,27 @@ impl Server {
         };
         let recorder = Recorder::new()?;
         let outbound = Outbound::new()?;
+        let snapshot = Snapshot::new(&rules, &boot.limits);
+        let (revoke, revoked) = watch::channel(0);
+        let list = match rules.revocations {
+            Some(file) => {
+                let cell = Arc::clone(&snapshot.revocations);
+                Some(Watcher::start(file, cell, recorder.revocations(), revoke).await?)
+            }
+            None => None,
+        };
         let listener = bind("listen", boot.listen)?;
         let admin_listener = bind("admin.listen", boot.admin)?;
 
-        let snapshot = Snapshot::new(&rules, &boot.limits);
         let mut background = JoinSet::new();
+        if let Some(list) = list {
+            background.spawn(list.run());
+        }
         let refreshers =
             Refreshers::start(&snapshot.issuers, &outbound, &recorder, &mut background);
         let live = Arc::new(Live::new(snapshot));
-        let gateway = Gateway::new(Arc::clone(&live), refreshers, recorder.clone(), &boot.limits);
+        let gateway =
+            Gateway::new(Arc::clone(&live), refreshers, revoked, recorder.clone(), &boot.limits);
         let stopping = Arc::new(AtomicBool::new(false));
         let admin = Admin { live, recorder: recorder.clone(), stopping: Arc::clone(&stopping) };
 
@@ -138,6 +152,8 @@ pub(crate) enum CannotStart {
     Tls(#[from] NoTls),
     #[error("the HTTP client cannot be set up: {0}")]
     Outbound(#[from] reqwest::Error),
+    #[error("{0}")]
+    Revocations(#[from] NoList),
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
 }

@@ -9,6 +9,7 @@ use crate::config::{Limits, Rules, TrustedIssuer, Upstream};
 use crate::keys::Keyring;
 use crate::pipeline::Pipeline;
 use crate::pipeline::framing::Bounds;
+use crate::pipeline::revocation::Revocations;
 
 /// One consistent generation of the rules, ready to use. Immutable.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Snapshot {
     pub(crate) upstream: Upstream,
     pub(crate) body_bytes: usize,
     pub(crate) issuers: Vec<KeyHolder>,
+    pub(crate) revocations: Arc<Revocations>,
 }
 
 /// An issuer and where its keys are kept.
@@ -37,11 +39,13 @@ impl Snapshot {
             headers: limits.headers,
             body_bytes: limits.body_bytes,
         };
+        let revocations = Arc::default();
         Self {
-            pipeline: Pipeline::new(rules, bounds, &keyrings),
+            pipeline: Pipeline::new(rules, bounds, &keyrings, &revocations),
             upstream: rules.upstream.clone(),
             body_bytes: limits.body_bytes,
             issuers,
+            revocations,
         }
     }
 

@@ -43,7 +43,7 @@ async fn serve(config: Config) -> ExitCode {
         Ok(told) => told,
         Err(error) => return refuse(&error),
     };
-    let server = match Server::start(config) {
+    let server = match Server::start(config).await {
         Ok(server) => server,
         Err(why) => return refuse(&why),
     };

@@ -1,6 +1,7 @@
 //! From what was written to what is believed.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::file::{self, Section};
@@ -10,7 +11,7 @@ use super::{
 };
 
 mod issuer;
-mod value;
+pub(super) mod value;
 
 /// Every check there is; none comes later.
 pub(super) fn check(text: &str) -> Result<Config, Invalid> {
@@ -33,6 +34,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let issuers = issuer::all(&mut root, protected.as_ref().map(|(resource, ..)| resource));
     let upstream = upstream(&mut root);
     let forward = forward(&mut root);
+    let revocations = revocations(&mut root);
     if let Some((resource, ..)) = &protected {
         agree(&root, listen, admin, tls.as_ref(), resource, upstream.as_ref());
     }
@@ -54,6 +56,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             issuers: issuers?,
             upstream: upstream?,
             forward,
+            revocations,
         },
     })
 }
@@ -203,6 +206,11 @@ fn forward(root: &mut Section<'_>) -> Forward {
     let kept = section.optional("authorization", value::authorization);
     forward.authorization = kept.unwrap_or(forward.authorization);
     forward
+}
+
+fn revocations(root: &mut Section<'_>) -> Option<PathBuf> {
+    let fix = "name the file that lists what is revoked, or remove the section";
+    root.section("revocations")?.required("file", value::path, fix)
 }
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);

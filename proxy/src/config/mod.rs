@@ -1,6 +1,7 @@
 //! The configuration, checked: holding a [`Config`] means every rule held.
 
 mod check;
+mod deny;
 mod file;
 mod invalid;
 mod secret;
@@ -15,6 +16,7 @@ use http::HeaderName;
 use jsonwebtoken::Algorithm;
 use url::Url;
 
+pub use deny::DenyList;
 pub use invalid::Invalid;
 
 /// Everything an operator decides.
@@ -130,6 +132,8 @@ pub struct Rules {
     pub upstream: Upstream,
     /// What it hears about the caller.
     pub forward: Forward,
+    /// The file that lists what is revoked.
+    pub revocations: Option<PathBuf>,
 }
 
 /// An authorization server, and what its tokens must look like.

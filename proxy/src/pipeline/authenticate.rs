@@ -14,6 +14,7 @@ use moka::sync::Cache;
 use super::claims::Claims;
 use super::headers::{ClaimHeaders, Stamped};
 use super::jose::Header;
+use super::revocation::Revocations;
 use super::token::{BearerToken, Digest, Principal};
 use crate::config::Rules;
 use crate::keys::Keyring;
@@ -25,19 +26,25 @@ use verdict::Verdict;
 pub struct Verifier {
     judges: Vec<Judge>,
     headers: ClaimHeaders,
+    revocations: Arc<Revocations>,
     /// Lives and dies with its rules: another policy never sees this one's verdicts.
     verdicts: Cache<Digest, Arc<Verdict>>,
 }
 
 impl Verifier {
     /// `keyrings` are the issuers' own, in the order of the rules.
-    pub(super) fn new(rules: &Rules, keyrings: &[Arc<Keyring>]) -> Self {
+    pub(super) fn new(
+        rules: &Rules,
+        keyrings: &[Arc<Keyring>],
+        revocations: &Arc<Revocations>,
+    ) -> Self {
         let pairs = rules.issuers.iter().zip(keyrings).enumerate();
         Self {
             judges: pairs
                 .map(|(index, (rules, keyring))| Judge::new(index, rules, keyring))
                 .collect(),
             headers: ClaimHeaders::new(&rules.forward),
+            revocations: Arc::clone(revocations),
             verdicts: Cache::builder()
                 .weigher(|_, verdict: &Arc<Verdict>| verdict.weight())
                 .max_capacity(CACHE_BYTES)
@@ -51,16 +58,26 @@ impl Verifier {
         token: BearerToken<'_>,
         now: SystemTime,
     ) -> Result<VerifiedToken, Rejected> {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = since_epoch(now);
         let digest = token.digest();
-        if let Some(verdict) = self.verdicts.get(&digest)
-            && self.stands(&verdict, now)
-        {
-            return Ok(VerifiedToken { verdict, remembered: true });
-        }
-        let verdict = Arc::new(self.judge(token, now)?);
-        self.verdicts.insert(digest, Arc::clone(&verdict));
-        Ok(VerifiedToken { verdict, remembered: false })
+        let (verdict, remembered) = match self.verdicts.get(&digest) {
+            Some(verdict) if self.stands(&verdict, now) => (verdict, true),
+            Some(_) | None => {
+                let verdict = Arc::new(self.judge(token, now)?);
+                self.verdicts.insert(digest, Arc::clone(&verdict));
+                (verdict, false)
+            }
+        };
+        verdict.check_revoked(&self.revocations)?;
+        Ok(VerifiedToken { verdict, remembered })
+    }
+
+    /// Whether what was begun with a token may go on at `now`.
+    pub(super) fn recheck(&self, standing: &Standing, now: SystemTime) -> Result<(), Rejected> {
+        let verdict = &standing.0;
+        let keys = self.judges.get(verdict.issuer).and_then(Judge::keys);
+        verdict.lasts(keys.as_deref(), since_epoch(now))?;
+        verdict.check_revoked(&self.revocations)
     }
 
     fn stands(&self, verdict: &Verdict, now: Duration) -> bool {
@@ -96,9 +113,24 @@ impl VerifiedToken {
         &self.verdict.headers
     }
 
+    pub(super) fn standing(&self) -> Standing {
+        Standing(Arc::clone(&self.verdict))
+    }
+
     /// Whether it had been verified before.
     pub(super) fn remembered(&self) -> bool {
         self.remembered
+    }
+}
+
+/// What something that outlasts its request goes on by: whether the token still holds.
+#[derive(Clone)]
+pub struct Standing(Arc<Verdict>);
+
+impl Standing {
+    /// For how long the token lasts by itself.
+    pub(crate) fn lasts(&self, now: SystemTime) -> Duration {
+        self.0.ends.saturating_sub(since_epoch(now))
     }
 }
 
@@ -109,9 +141,19 @@ pub struct UnknownKey {
     pub issuer: usize,
 }
 
+fn since_epoch(now: SystemTime) -> Duration {
+    now.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.judges.iter().map(Judge::issuer)).finish()
+    }
+}
+
+impl fmt::Debug for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Standing").field(&self.0.principal).finish()
     }
 }
 

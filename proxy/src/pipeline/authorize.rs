@@ -1,6 +1,6 @@
 //! May this principal do this?
 
-use super::authenticate::VerifiedToken;
+use super::authenticate::{Standing, VerifiedToken};
 use super::headers::Stamped;
 use super::token::Principal;
 use crate::config::Scope;
@@ -35,6 +35,11 @@ impl Permit {
     /// Who may pass.
     pub fn principal(&self) -> &Principal {
         self.0.principal()
+    }
+
+    /// By what a stream that it began may go on.
+    pub(crate) fn standing(&self) -> Standing {
+        self.0.standing()
     }
 
     /// What the upstream is told of them.

@@ -9,6 +9,7 @@ pub mod framing;
 pub mod headers;
 mod jose;
 mod metadata;
+pub mod revocation;
 mod route;
 pub mod token;
 
@@ -23,12 +24,13 @@ use serde_json::json;
 use crate::config::Rules;
 use crate::keys::Keyring;
 use answer::Answer;
-use authenticate::{Rejected, UnknownKey, Verifier};
+use authenticate::{Rejected, Standing, UnknownKey, Verifier};
 use authorize::{Permit, Policy};
 use challenge::Challenges;
 use framing::Bounds;
 use headers::Relay;
 use metadata::Metadata;
+use revocation::Revocations;
 use route::Route;
 use token::{BearerToken, NoBearer};
 
@@ -59,7 +61,12 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Cannot fail: [`Rules`] already passed every check.
-    pub fn new(rules: &Rules, bounds: Bounds, keyrings: &[Arc<Keyring>]) -> Self {
+    pub fn new(
+        rules: &Rules,
+        bounds: Bounds,
+        keyrings: &[Arc<Keyring>],
+        revocations: &Arc<Revocations>,
+    ) -> Self {
         let metadata = Metadata::new(rules);
         Self {
             bounds,
@@ -67,7 +74,7 @@ impl Pipeline {
             landing: landing(rules, &metadata),
             challenges: Challenges::new(metadata.url(), &rules.scopes),
             metadata,
-            verifier: Verifier::new(rules, keyrings),
+            verifier: Verifier::new(rules, keyrings, revocations),
             policy: Policy::new(&rules.scopes),
             relay: Relay::new(&rules.forward, &rules.upstream),
         }
@@ -122,6 +129,11 @@ impl Pipeline {
     /// The answer when the issuer has been asked, and still does not publish the key.
     pub fn reject_unknown(&self, key: UnknownKey) -> Answer {
         self.reject(Rejected::UnknownKey(key))
+    }
+
+    /// Whether a stream that was begun may go on.
+    pub(crate) fn recheck(&self, standing: &Standing, now: SystemTime) -> Result<(), Rejected> {
+        self.verifier.recheck(standing, now)
     }
 
     /// What to tell the upstream.

@@ -11,7 +11,7 @@ upstream: {address: unix:/run/backend.sock}
 ";
     let config = Config::parse(text).unwrap();
     let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 1 << 20 };
-    Pipeline::new(&config.rules, bounds, &[Arc::default()])
+    Pipeline::new(&config.rules, bounds, &[Arc::default()], &Arc::default())
 }
 
 fn request(method: &Method, path: &str, headers: &[(&str, &str)]) -> Parts {

@@ -27,6 +27,24 @@ struct Metrics {
     fetches: IntCounterVec,
     keys: IntGaugeVec,
     fetched_at: GaugeVec,
+    revocations: RevocationGauges,
+}
+
+/// The list of what is revoked.
+#[derive(Clone, Debug)]
+pub(crate) struct RevocationGauges {
+    entries: IntGauge,
+    current: IntGauge,
+}
+
+impl RevocationGauges {
+    pub(crate) fn taken(&self, entries: usize) {
+        self.entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn current(&self, current: bool) {
+        self.current.set(current.into());
+    }
 }
 
 /// What the listener counts.
@@ -72,6 +90,14 @@ impl Recorder {
             )?,
             keys: register(&all, IntGaugeVec::new(keys, &["issuer"])?)?,
             fetched_at: register(&all, GaugeVec::new(fetched_at, &["issuer"])?)?,
+            revocations: RevocationGauges {
+                entries: gauge(&all, "postern_revocations", "Entries in the list of revocations.")?,
+                current: gauge(
+                    &all,
+                    "postern_revocations_current",
+                    "Whether the list of revocations in force is the one in its file.",
+                )?,
+            },
             registry: all,
         })))
     }
@@ -79,7 +105,7 @@ impl Recorder {
     pub(crate) fn request(&self, outcome: Outcome, took: Duration) {
         match outcome {
             Outcome::Forwarded => self.0.forwarded.inc(),
-            Outcome::Answered(_) | Outcome::Broken => {
+            Outcome::Answered(_) | Outcome::Ended(_) | Outcome::Broken => {
                 self.0.requests.with_label_values(&[outcome.label()]).inc();
             }
         }
@@ -102,6 +128,11 @@ impl Recorder {
             keys: self.0.keys.with_label_values(&[issuer]),
             fetched_at: self.0.fetched_at.with_label_values(&[issuer]),
         }
+    }
+
+    /// The metrics of the list of what is revoked.
+    pub(crate) fn revocations(&self) -> RevocationGauges {
+        self.0.revocations.clone()
     }
 
     /// All of it, in Prometheus' text format.
@@ -144,7 +175,7 @@ impl Traffic {
 
     fn new(registry: &Registry) -> prometheus::Result<Self> {
         Ok(Self {
-            open: register(registry, IntGauge::new("postern_connections", "Connections open.")?)?,
+            open: gauge(registry, "postern_connections", "Connections open.")?,
             refused: register(
                 registry,
                 IntCounter::new(
@@ -177,6 +208,10 @@ fn counters(
     labels: &[&str],
 ) -> prometheus::Result<IntCounterVec> {
     register(registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+    register(registry, IntGauge::new(name, help)?)
 }
 
 fn register<C: Collector + Clone + 'static>(

@@ -3,7 +3,7 @@
 pub(crate) mod log;
 mod metrics;
 
-pub(crate) use metrics::{KeyGauges, Recorder, Traffic};
+pub(crate) use metrics::{KeyGauges, Recorder, RevocationGauges, Traffic};
 
 /// How a request ended. Its label is the only name that logs and metrics use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub(crate) enum Outcome {
     Answered(&'static str),
     /// The upstream replied.
     Forwarded,
+    /// The upstream's stream went on until the token did not; with the reason's name.
+    Ended(&'static str),
     /// It ended half-way: the client left, or a connection broke.
     Broken,
 }
@@ -21,7 +23,16 @@ impl Outcome {
         match self {
             Self::Answered(label) => label,
             Self::Forwarded => "forwarded",
+            Self::Ended(_) => "stream_ended",
             Self::Broken => "broken",
+        }
+    }
+
+    /// Why a stream was ended.
+    pub(crate) fn why_ended(self) -> Option<&'static str> {
+        match self {
+            Self::Ended(why) => Some(why),
+            Self::Answered(_) | Self::Forwarded | Self::Broken => None,
         }
     }
 }

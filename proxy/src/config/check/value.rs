@@ -14,9 +14,9 @@ use crate::config::{
     units,
 };
 
-type Checked<T> = Result<T, Wrong>;
+pub(in crate::config) type Checked<T> = Result<T, Wrong>;
 
-pub(super) fn text(text: &str) -> Checked<String> {
+pub(in crate::config) fn text(text: &str) -> Checked<String> {
     if text.is_empty() {
         return Err(Wrong::new("it is empty", "write a value, or remove the line"));
     }

@@ -7,7 +7,7 @@ use super::kind;
 use super::verdict::Verdict;
 use super::{Rejected, UnknownKey};
 use crate::config::TrustedIssuer;
-use crate::keys::{KeySet, Keyring};
+use crate::keys::{Key, KeySet, Keyring};
 use crate::pipeline::claims::{self, Claims, WrongType};
 use crate::pipeline::headers::ClaimHeaders;
 use crate::pipeline::jose::Header;
@@ -54,7 +54,7 @@ impl Judge {
         kind::check(self.rules.typ, header.typ, claims, &self.rules.claims)?;
         self.check_audience(claims)?;
         let ends = self.check_times(claims, now)?;
-        self.check_signature(&keys, header, parts)?;
+        let key = self.check_signature(&keys, header, parts)?;
         // A key-bound token is worthless without its proof (RFC 9449 section 7.2).
         if claims.get("cnf").is_some() {
             return Err(Rejected::Bound);
@@ -65,8 +65,11 @@ impl Judge {
             headers: stamp.stamp(&principal, claims),
             principal,
             issuer: self.index,
+            key,
             generation: keys.generation(),
             ends,
+            id: claims.text("jti").map(Box::from),
+            issued: claims.time("iat").unwrap_or(None),
         })
     }
 
@@ -75,14 +78,15 @@ impl Judge {
         keys: &KeySet,
         header: &Header,
         parts: &Compact<'_>,
-    ) -> Result<(), Rejected> {
+    ) -> Result<Arc<Key>, Rejected> {
         if !self.rules.algorithms.contains(&header.algorithm) {
             return Err(Rejected::Algorithm);
         }
         let id = header.key_id.as_deref();
         let mut candidates = keys.candidates(id, header.algorithm);
-        if candidates.any(|key| key.verifies(parts.signed.as_bytes(), parts.signature)) {
-            return Ok(());
+        let signs = |key: &&Arc<Key>| key.verifies(parts.signed.as_bytes(), parts.signature);
+        if let Some(key) = candidates.find(signs) {
+            return Ok(Arc::clone(key));
         }
         match id {
             Some(id) if keys.knows(id) => Err(Rejected::Signature),

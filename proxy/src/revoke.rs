@@ -1,0 +1,93 @@
+//! Watches the list of what is revoked, and puts each new version into force.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::config::DenyList;
+use crate::files;
+use crate::pipeline::revocation::Revocations;
+use crate::record::RevocationGauges;
+
+/// The one writer of the list in force.
+pub(crate) struct Watcher {
+    path: PathBuf,
+    revocations: Arc<Revocations>,
+    gauges: RevocationGauges,
+    tell: watch::Sender<u64>,
+    seen: Vec<u8>,
+    complained: Option<String>,
+}
+
+impl Watcher {
+    /// Reads the list for the first time: without it, nothing is served.
+    pub(crate) async fn start(
+        path: PathBuf,
+        revocations: Arc<Revocations>,
+        gauges: RevocationGauges,
+        tell: watch::Sender<u64>,
+    ) -> Result<Self, NoList> {
+        let seen = Vec::new();
+        let mut watcher = Self { path, revocations, gauges, tell, seen, complained: None };
+        watcher.look().await?;
+        Ok(watcher)
+    }
+
+    /// Looks again for ever.
+    pub(crate) async fn run(mut self) {
+        loop {
+            sleep(EVERY).await;
+            match self.look().await {
+                Ok(()) => self.complained = None,
+                Err(why) => self.complain(&why),
+            }
+        }
+    }
+
+    /// Takes over what has changed. A list that cannot be read or understood changes nothing.
+    async fn look(&mut self) -> Result<(), NoList> {
+        let read = files::read(&self.path, MOST_BYTES).await;
+        let content = read.map_err(|error| NoList::new(&self.path, &error))?;
+        if content != self.seen {
+            let text = std::str::from_utf8(&content);
+            let text = text.map_err(|error| NoList::new(&self.path, &error))?;
+            let list = DenyList::parse(text).map_err(|error| NoList::new(&self.path, &error))?;
+            tracing::info!(file = %self.path.display(), entries = list.size(), "revocations");
+            self.gauges.taken(list.size());
+            self.revocations.replace(list);
+            self.seen = content;
+            self.tell.send_modify(|version| *version += 1);
+        }
+        self.gauges.current(true);
+        Ok(())
+    }
+
+    /// Once for each trouble, not once a second.
+    fn complain(&mut self, why: &NoList) {
+        self.gauges.current(false);
+        let why = why.to_string();
+        if self.complained.as_ref() != Some(&why) {
+            tracing::error!(%why, "revocations unchanged: the list cannot be taken over");
+            self.complained = Some(why);
+        }
+    }
+}
+
+/// Why there is no list.
+#[derive(Debug, thiserror::Error)]
+#[error("revocations.file: {0}: {1}")]
+pub(crate) struct NoList(String, String);
+
+impl NoList {
+    fn new(path: &std::path::Path, why: &dyn fmt::Display) -> Self {
+        Self(path.display().to_string(), why.to_string())
+    }
+}
+
+const EVERY: Duration = Duration::from_secs(1);
+/// Room for some hundred thousand entries.
+const MOST_BYTES: u64 = 16 << 20;

@@ -66,7 +66,8 @@ impl Desk {
              issuers: [{{issuer: \"{ISSUER}\"}}]\nupstream: {{address: \"unix:/unused\"}}\n"
         ))?;
         let keyring = Arc::new(Keyring::default());
-        keyring.replace(jwks::parse(issuer.jwks().as_bytes())?.keys);
+        let algorithms = &config.rules.issuers.first().ok_or("an issuer")?.algorithms;
+        keyring.replace(jwks::parse(issuer.jwks().as_bytes(), algorithms)?.keys);
         let now = UNIX_EPOCH + Duration::from_hours(500_000);
         Ok(Self { rules: config.rules, keyring, now })
     }

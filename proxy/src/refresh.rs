@@ -155,7 +155,7 @@ impl Worker {
             KeySource::Url(url) => self.get(url).await?,
             KeySource::File(path) => read(path).await?.into(),
         };
-        jwks::parse(&body).map_err(NoKeys::Unusable)
+        jwks::parse(&body, &self.holder.issuer.algorithms).map_err(NoKeys::Unusable)
     }
 
     /// The key set's address, from the first place that tells one.

@@ -2,9 +2,7 @@
 
 mod strength;
 
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
-};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,13 +18,15 @@ pub struct Parsed {
     pub skipped: Vec<Skipped>,
 }
 
-/// Reads a JWK set.
-pub fn parse(body: &[u8]) -> Result<Parsed, Unusable> {
+/// Reads a JWK set for an issuer that may use the algorithms `allowed`.
+pub fn parse(body: &[u8], allowed: &[Algorithm]) -> Result<Parsed, Unusable> {
     let set: Set = serde_json::from_slice(body).map_err(|_| Unusable::NotASet)?;
     let mut parsed = Parsed { keys: Vec::new(), skipped: Vec::new() };
-    for entry in set.keys.into_iter().take(MOST_KEYS) {
-        let id = entry.get("kid").and_then(Value::as_str).map(str::to_owned);
-        match key(entry) {
+    for (index, entry) in set.keys.into_iter().enumerate() {
+        let id = entry.get("kid").and_then(Value::as_str);
+        let id = id.filter(|id| id.len() <= LONGEST_ID).map(str::to_owned);
+        let key = if index < MOST_KEYS { key(entry, allowed) } else { Err(Why::TooMany) };
+        match key {
             Ok(key) => parsed.keys.push(key),
             Err(why) => parsed.skipped.push(Skipped { id, why }),
         }
@@ -34,11 +34,16 @@ pub fn parse(body: &[u8]) -> Result<Parsed, Unusable> {
     if parsed.keys.is_empty() { Err(Unusable::NoKey) } else { Ok(parsed) }
 }
 
-fn key(entry: Value) -> Result<Key, Why> {
+fn key(entry: Value, allowed: &[Algorithm]) -> Result<Key, Why> {
     // A set that shows private numbers has lost those keys to everybody.
     if PRIVATE.iter().any(|member| entry.get(member).is_some()) {
         return Err(Why::Private);
     }
+    // Read apart: the crate does not know every name that we do.
+    let named = match entry.get("alg") {
+        Some(name) => Some(name.as_str().ok_or(Why::Malformed)?.to_owned()),
+        None => None,
+    };
     let jwk: Jwk = serde_json::from_value(entry).map_err(|_| Why::Malformed)?;
     if jwk.common.public_key_use.as_ref().is_some_and(|purpose| *purpose != PublicKeyUse::Signature)
     {
@@ -47,43 +52,65 @@ fn key(entry: Value) -> Result<Key, Why> {
     if jwk.common.key_operations.as_ref().is_some_and(|all| !all.contains(&KeyOperations::Verify)) {
         return Err(Why::OtherUse);
     }
-    let algorithm = algorithm(&jwk)?;
+    if jwk.common.key_id.as_ref().is_some_and(|id| id.len() > LONGEST_ID) {
+        return Err(Why::Malformed);
+    }
+    let algorithm = algorithm(named.as_deref(), &jwk.algorithm, allowed)?;
     strength::check(&jwk.algorithm)?;
     let decoding = DecodingKey::from_jwk(&jwk).map_err(|_| Why::Malformed)?;
     let material = serde_json::to_string(&jwk.algorithm).map_err(|_| Why::Malformed)?;
     Ok(Key { id: jwk.common.key_id, algorithm, decoding, material })
 }
 
-/// The one algorithm of a key: the one it names if its type can do that, else its type's usual one.
+/// The one algorithm of a key: the one it names if its type can do that, else the first that its
+/// issuer may use and its type can do.
+fn algorithm(
+    named: Option<&str>,
+    key: &AlgorithmParameters,
+    allowed: &[Algorithm],
+) -> Result<Algorithm, Why> {
+    let possible = possible(key)?;
+    let Some(named) = named else {
+        let first = allowed.iter().find(|algorithm| possible.contains(algorithm));
+        return first.copied().ok_or(Why::NotAllowed);
+    };
+    let named = match named {
+        // RFC 9864 gives it a name of its own.
+        "Ed25519" => Algorithm::EdDSA,
+        name => name.parse().map_err(|_| Why::OtherAlgorithm)?,
+    };
+    if !possible.contains(&named) {
+        return Err(Why::OtherAlgorithm);
+    }
+    if allowed.contains(&named) { Ok(named) } else { Err(Why::NotAllowed) }
+}
+
+/// What keys of this type can do.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enums grow with their crate")]
-fn algorithm(jwk: &Jwk) -> Result<Algorithm, Why> {
-    let usual = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
+fn possible(key: &AlgorithmParameters) -> Result<&'static [Algorithm], Why> {
+    match key {
+        AlgorithmParameters::RSA(_) => Ok(&OF_RSA),
         AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
-            EllipticCurve::P256 => Algorithm::ES256,
-            EllipticCurve::P384 => Algorithm::ES384,
-            _ => return Err(Why::UnknownType),
+            EllipticCurve::P256 => Ok(&[Algorithm::ES256]),
+            EllipticCurve::P384 => Ok(&[Algorithm::ES384]),
+            _ => Err(Why::UnknownType),
         },
         AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
-            Algorithm::EdDSA
+            Ok(&[Algorithm::EdDSA])
         }
-        AlgorithmParameters::OctetKey(_) => return Err(Why::Symmetric),
-        _ => return Err(Why::UnknownType),
-    };
-    match (jwk.common.key_algorithm.as_ref(), usual) {
-        (None, usual) => Ok(usual),
-        (Some(KeyAlgorithm::RS256), Algorithm::RS256) => Ok(Algorithm::RS256),
-        (Some(KeyAlgorithm::RS384), Algorithm::RS256) => Ok(Algorithm::RS384),
-        (Some(KeyAlgorithm::RS512), Algorithm::RS256) => Ok(Algorithm::RS512),
-        (Some(KeyAlgorithm::PS256), Algorithm::RS256) => Ok(Algorithm::PS256),
-        (Some(KeyAlgorithm::PS384), Algorithm::RS256) => Ok(Algorithm::PS384),
-        (Some(KeyAlgorithm::PS512), Algorithm::RS256) => Ok(Algorithm::PS512),
-        (Some(KeyAlgorithm::ES256), Algorithm::ES256) => Ok(Algorithm::ES256),
-        (Some(KeyAlgorithm::ES384), Algorithm::ES384) => Ok(Algorithm::ES384),
-        (Some(KeyAlgorithm::EdDSA), Algorithm::EdDSA) => Ok(Algorithm::EdDSA),
-        (Some(_), _) => Err(Why::OtherAlgorithm),
+        AlgorithmParameters::OctetKey(_) => Err(Why::Symmetric),
+        _ => Err(Why::UnknownType),
     }
 }
+
+const OF_RSA: [Algorithm; 6] = [
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+];
 
 /// Nothing in it can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,9 +124,9 @@ pub enum Unusable {
 }
 
 /// An entry that was passed over.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// What it calls itself.
+    /// What it calls itself, unless that is too long to repeat.
     pub id: Option<String>,
     /// What is wrong with it.
     pub why: Why,
@@ -129,6 +156,29 @@ pub enum Why {
     /// Not for signatures of its own type.
     #[error("its algorithm does not go with its type")]
     OtherAlgorithm,
+    /// Good, and of no use to us.
+    #[error("its algorithm is not among the issuer's algorithms")]
+    NotAllowed,
+    /// Nobody publishes so many.
+    #[error("the set has more entries than are looked at")]
+    TooMany,
+}
+
+impl Why {
+    /// Whether the issuer had better change something: keys for another purpose are none of our
+    /// business.
+    pub fn is_fault(self) -> bool {
+        match self {
+            Self::OtherUse | Self::NotAllowed => false,
+            Self::Private
+            | Self::Symmetric
+            | Self::Malformed
+            | Self::Weak
+            | Self::UnknownType
+            | Self::OtherAlgorithm
+            | Self::TooMany => true,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -140,6 +190,9 @@ const PRIVATE: [&str; 6] = ["d", "p", "q", "dp", "dq", "qi"];
 
 /// More than any issuer publishes; a bound on what one fetch can make us hold.
 const MOST_KEYS: usize = 100;
+
+/// Longer than any issuer's; what is kept, compared and logged is bounded by it.
+pub(crate) const LONGEST_ID: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -155,6 +208,13 @@ mod tests {
             "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
             "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
         })
+    }
+
+    const ALL: [Algorithm; 5] =
+        [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256, Algorithm::ES384, Algorithm::EdDSA];
+
+    fn parse(body: &[u8]) -> Result<Parsed, Unusable> {
+        super::parse(body, &ALL)
     }
 
     #[track_caller]
@@ -258,11 +318,59 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_an_algorithm_has_its_types_usual_one() {
-        let mut key = good();
-        key.as_object_mut().unwrap().remove("alg");
-        let parsed = parse(json!({ "keys": [key] }).to_string().as_bytes()).unwrap();
-        assert_eq!(parsed.keys[0].algorithm, Algorithm::ES256);
+    fn a_key_without_an_algorithm_has_the_issuers_first_that_its_type_can_do() {
+        let n = URL_SAFE_NO_PAD.encode([0xC1; 256]);
+        let rsa = json!({"keys": [{"kty": "RSA", "n": n, "e": "AQAB"}]}).to_string();
+        let bound = |allowed: &[Algorithm]| {
+            super::parse(rsa.as_bytes(), allowed).map(|parsed| parsed.keys[0].algorithm)
+        };
+        assert_eq!(bound(&ALL).unwrap(), Algorithm::RS256);
+        assert_eq!(bound(&[Algorithm::ES256, Algorithm::PS384]).unwrap(), Algorithm::PS384);
+        assert_eq!(bound(&[Algorithm::ES256]).unwrap_err(), Unusable::NoKey);
+    }
+
+    #[test]
+    fn a_key_of_an_algorithm_that_the_issuer_may_not_use_is_not_kept() {
+        let mut other = good();
+        other["kid"] = json!("2");
+        other["alg"] = json!("ES256");
+        let set = json!({ "keys": [other] }).to_string();
+        assert!(super::parse(set.as_bytes(), &[Algorithm::ES256]).is_ok());
+        assert_eq!(super::parse(set.as_bytes(), &[Algorithm::RS256]).unwrap_err(), Unusable::NoKey);
+    }
+
+    /// RFC 9864.
+    #[test]
+    fn the_new_name_of_an_edwards_key_is_known() {
+        // RFC 8037 appendix A.2.
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        for name in ["Ed25519", "EdDSA"] {
+            let key = json!({"kty": "OKP", "crv": "Ed25519", "alg": name, "x": x});
+            let parsed = parse(json!({ "keys": [key] }).to_string().as_bytes()).unwrap();
+            assert_eq!(parsed.keys[0].algorithm, Algorithm::EdDSA);
+        }
+        skips(Why::OtherAlgorithm, |key| key["alg"] = json!("Ed25519"));
+        skips(Why::OtherAlgorithm, |key| key["alg"] = json!("HS256"));
+        skips(Why::OtherAlgorithm, |key| key["alg"] = json!("none"));
+        skips(Why::Malformed, |key| key["alg"] = json!(7));
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_is_neither_kept_nor_repeated() {
+        let long = "x".repeat(LONGEST_ID + 1);
+        skips(Why::Malformed, |key| key["kid"] = json!(long));
+        let mut bad = good();
+        bad["kid"] = json!(long);
+        let parsed = parse(json!({ "keys": [bad, good()] }).to_string().as_bytes()).unwrap();
+        assert_eq!(parsed.skipped[0].id, None);
+    }
+
+    #[test]
+    fn of_ten_thousand_keys_a_hundred_are_looked_at() {
+        let set = json!({ "keys": vec![good(); 10_000] }).to_string();
+        let parsed = parse(set.as_bytes()).unwrap();
+        assert_eq!((parsed.keys.len(), parsed.skipped.len()), (100, 9_900));
+        assert_eq!(parsed.skipped[0].why, Why::TooMany);
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Issuer {
 /// One signing key.
 pub(crate) struct Key {
     algorithm: &'static str,
-    published: Value,
+    pub(crate) published: Value,
     sign: Sign,
 }
 

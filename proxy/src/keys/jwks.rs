@@ -2,8 +2,8 @@
 
 mod strength;
 
+use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
-use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -56,10 +56,9 @@ fn key(entry: Value, allowed: &[Algorithm]) -> Result<Key, Why> {
         return Err(Why::Malformed);
     }
     let algorithm = algorithm(named.as_deref(), &jwk.algorithm, allowed)?;
-    strength::check(&jwk.algorithm)?;
-    let decoding = DecodingKey::from_jwk(&jwk).map_err(|_| Why::Malformed)?;
+    let public = strength::check(&jwk.algorithm, algorithm)?;
     let material = serde_json::to_string(&jwk.algorithm).map_err(|_| Why::Malformed)?;
-    Ok(Key { id: jwk.common.key_id, algorithm, decoding, material })
+    Ok(Key { id: jwk.common.key_id, algorithm, public, material })
 }
 
 /// The one algorithm of a key: the one it names if its type can do that, else the first that its

@@ -1,10 +1,14 @@
 //! Is this key one that only its owner can sign with?
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, EcdsaVerificationAlgorithm, ParsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, EcdsaVerificationAlgorithm,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, EllipticCurveKeyParameters, OctetKeyPairParameters,
     RSAKeyParameters,
@@ -13,48 +17,75 @@ use jsonwebtoken::jwk::{
 use super::Why;
 
 /// Libraries check some of this when they verify, and too late: by then the set has been taken over.
+/// `algorithm` is one that the key's type can do.
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum grows with its crate")]
-pub(super) fn check(key: &AlgorithmParameters) -> Result<(), Why> {
-    let strong = match key {
-        AlgorithmParameters::RSA(key) => rsa(key)?,
-        AlgorithmParameters::EllipticCurve(key) => elliptic(key)?,
-        AlgorithmParameters::OctetKeyPair(key) => edwards(key)?,
-        _ => return Err(Why::UnknownType),
-    };
-    if strong { Ok(()) } else { Err(Why::Weak) }
+pub(super) fn check(
+    key: &AlgorithmParameters,
+    algorithm: Algorithm,
+) -> Result<ParsedPublicKey, Why> {
+    match key {
+        AlgorithmParameters::RSA(key) => rsa(key, algorithm),
+        AlgorithmParameters::EllipticCurve(key) => elliptic(key),
+        AlgorithmParameters::OctetKeyPair(key) => edwards(key),
+        _ => Err(Why::UnknownType),
+    }
 }
 
-fn rsa(key: &RSAKeyParameters) -> Result<bool, Why> {
+fn rsa(key: &RSAKeyParameters, algorithm: Algorithm) -> Result<ParsedPublicKey, Why> {
     let (n, e) = (decode(&key.n)?, decode(&key.e)?);
     let (n, e) = (without_zeros(&n), without_zeros(&e));
     let odd = |number: &[u8]| number.last().is_some_and(|last| last % 2 == 1);
     let bits =
         (n.len() * 8).saturating_sub(n.first().map_or(0, |first| first.leading_zeros() as usize));
-    Ok((2048..=8192).contains(&bits) && odd(n) && odd(e) && e != [1] && e.len() <= 4)
+    let strong = (2048..=8192).contains(&bits) && odd(n) && odd(e) && e != [1] && e.len() <= 4;
+    if !strong {
+        return Err(Why::Weak);
+    }
+    let parameters = parameters(algorithm).ok_or(Why::OtherAlgorithm)?;
+    RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).map_err(|_| Why::Weak)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "only these are RSA's")]
+fn parameters(algorithm: Algorithm) -> Option<&'static RsaParameters> {
+    match algorithm {
+        Algorithm::RS256 => Some(&RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::RS384 => Some(&RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::RS512 => Some(&RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::PS256 => Some(&RSA_PSS_2048_8192_SHA256),
+        Algorithm::PS384 => Some(&RSA_PSS_2048_8192_SHA384),
+        Algorithm::PS512 => Some(&RSA_PSS_2048_8192_SHA512),
+        _ => None,
+    }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum grows with its crate")]
-fn elliptic(key: &EllipticCurveKeyParameters) -> Result<bool, Why> {
+fn elliptic(key: &EllipticCurveKeyParameters) -> Result<ParsedPublicKey, Why> {
     let (algorithm, bytes): (&'static EcdsaVerificationAlgorithm, usize) = match key.curve {
         EllipticCurve::P256 => (&ECDSA_P256_SHA256_FIXED, 32),
         EllipticCurve::P384 => (&ECDSA_P384_SHA384_FIXED, 48),
         _ => return Err(Why::UnknownType),
     };
     let (x, y) = (decode(&key.x)?, decode(&key.y)?);
+    if x.len() != bytes || y.len() != bytes {
+        return Err(Why::Weak);
+    }
     let point = [&[UNCOMPRESSED][..], &x, &y].concat();
-    Ok(x.len() == bytes && y.len() == bytes && ParsedPublicKey::new(algorithm, point).is_ok())
+    ParsedPublicKey::new(algorithm, point).map_err(|_| Why::Weak)
 }
 
-fn edwards(key: &OctetKeyPairParameters) -> Result<bool, Why> {
+fn edwards(key: &OctetKeyPairParameters) -> Result<ParsedPublicKey, Why> {
     let x = decode(&key.x)?;
-    let Ok(mut y) = <[u8; 32]>::try_from(x) else { return Ok(false) };
+    let mut y = <[u8; 32]>::try_from(x.as_slice()).map_err(|_| Why::Weak)?;
     // The top bit is the sign of x; both points of a small order are as bad.
     if let Some(top) = y.last_mut() {
         *top &= 0x7F;
     }
     // Numbers from the prime upwards are second spellings of small ones.
     let is_reduced = y.iter().rev().lt(PRIME.iter().rev());
-    Ok(is_reduced && !SMALL_ORDER.contains(&y))
+    if !is_reduced || SMALL_ORDER.contains(&y) {
+        return Err(Why::Weak);
+    }
+    ParsedPublicKey::new(&ED25519, x).map_err(|_| Why::Weak)
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, Why> {

@@ -1,17 +1,36 @@
-//! The only HTTP client: it follows no redirect, waits for nobody long, and takes no more than it asked for.
+//! The only HTTP client: it follows no redirect, waits for nobody long, takes no more than it asked for,
+//! and dials only where it may.
 
+mod address;
+mod roots;
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
-use url::Url;
+use http::{HeaderMap, StatusCode};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use crate::config::OutboundRules;
+use address::{Policy, Refused};
+pub(crate) use roots::NoRoots;
 
 /// Fetches small documents.
 #[derive(Clone, Debug)]
-pub(crate) struct Outbound(reqwest::Client);
+pub(crate) struct Outbound {
+    client: reqwest::Client,
+    policy: Arc<Policy>,
+    /// A host on loopback that the operator named: it may be dialled, and without TLS.
+    own: Option<Host>,
+}
 
 impl Outbound {
-    pub(crate) fn new() -> Result<Self, reqwest::Error> {
+    pub(crate) fn new(rules: &OutboundRules) -> Result<Self, CannotFetch> {
+        let policy = Arc::new(Policy(rules.allow_networks.clone()));
+        let roots = rules.ca_file.as_deref().map(roots::read).transpose()?;
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
@@ -19,17 +38,27 @@ impl Outbound {
             .pool_max_idle_per_host(1)
             .user_agent(concat!("postern/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
+            .tls_certs_merge(roots.unwrap_or_default())
+            .dns_resolver(Guard(Arc::clone(&policy)))
             .build()?;
-        Ok(Self(client))
+        Ok(Self { client, policy, own: None })
+    }
+
+    /// For addresses that begin with what the operator wrote: a host on loopback was meant.
+    pub(crate) fn on_behalf_of(&self, written: &Url) -> Self {
+        let own = written.host().filter(is_loopback).map(|host| host.to_owned());
+        Self { own, ..self.clone() }
     }
 
     /// The body of a 200, if it is no larger than it may be.
-    pub(crate) async fn get(&self, url: &Url) -> Result<Bytes, Failed> {
-        let request = self.0.get(url.clone()).header(http::header::ACCEPT, "application/json");
+    pub(crate) async fn get(&self, url: &Url) -> Result<Document, Failed> {
+        self.check(url)?;
+        let request = self.client.get(url.clone()).header(http::header::ACCEPT, "application/json");
         let mut response = request.send().await.map_err(Failed::unreachable)?;
         if response.status() != StatusCode::OK {
             return Err(Failed::Status(response.status()));
         }
+        let headers = std::mem::take(response.headers_mut());
         let mut body = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(Failed::unreachable)? {
             if body.len() + chunk.len() > MOST_BYTES {
@@ -37,13 +66,98 @@ impl Outbound {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body.freeze())
+        Ok(Document { headers, body: body.freeze() })
     }
+
+    /// What can be told before a name is looked up; the rest is up to [`Guard`].
+    fn check(&self, url: &Url) -> Result<(), Failed> {
+        let host = url.host().ok_or(Failed::Insecure)?;
+        if self.own.as_ref().is_some_and(|own| *own == host.to_owned()) {
+            return Ok(());
+        }
+        if url.scheme() != "https" {
+            return Err(Failed::Insecure);
+        }
+        let address: IpAddr = match host {
+            Host::Ipv4(address) => address.into(),
+            Host::Ipv6(address) => address.into(),
+            Host::Domain(LOCALHOST) => Ipv4Addr::LOCALHOST.into(),
+            Host::Domain(_) => return Ok(()),
+        };
+        self.policy.check(address).map_err(Failed::Refused)
+    }
+}
+
+fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
+    match host {
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+        Host::Domain(name) => name.as_ref() == LOCALHOST,
+    }
+}
+
+/// What was fetched.
+#[derive(Debug)]
+pub(crate) struct Document {
+    #[allow(dead_code, reason = "for the schedule")]
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+/// Looks names up and gives out only addresses that may be dialled: the client connects to these and
+/// to no others, so that a name cannot mean something else by then.
+struct Guard(Arc<Policy>);
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = Arc::clone(&self.0);
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let addresses = dialable(&policy, name.as_str(), found)?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn dialable(
+    policy: &Policy,
+    name: &str,
+    found: impl Iterator<Item = SocketAddr>,
+) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut refusal = None;
+    let mut may = |address: &SocketAddr| {
+        // That name was seen to be the operator's own.
+        if name == LOCALHOST && address.ip().is_loopback() {
+            return true;
+        }
+        let checked = policy.check(address.ip());
+        refusal = refusal.or(checked.err());
+        checked.is_ok()
+    };
+    let good: Vec<SocketAddr> = found.filter(|address| may(address)).collect();
+    match refusal {
+        Some(refused) if good.is_empty() => Err(refused.into()),
+        None if good.is_empty() => Err(io::Error::other("the name has no address").into()),
+        Some(_) | None => Ok(good),
+    }
+}
+
+/// Why nothing can be fetched at all.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CannotFetch {
+    #[error("{0}")]
+    Roots(#[from] NoRoots),
+    #[error("the HTTP client cannot be set up: {0}")]
+    Client(#[from] reqwest::Error),
 }
 
 /// Why there is no document.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failed {
+    #[error("it is not https")]
+    Insecure,
+    #[error("{0}")]
+    Refused(#[source] Refused),
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
     #[error("it answered {0}")]
@@ -72,3 +186,64 @@ impl Failed {
 const CONNECT: Duration = Duration::from_secs(3);
 const TOTAL: Duration = Duration::from_secs(10);
 const MOST_BYTES: usize = 1 << 20;
+const LOCALHOST: &str = "localhost";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbound(written: &str) -> Outbound {
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let outbound = Outbound::new(&OutboundRules::default()).unwrap();
+        outbound.on_behalf_of(&Url::parse(written).unwrap())
+    }
+
+    fn check(outbound: &Outbound, url: &str) -> Result<(), Failed> {
+        outbound.check(&Url::parse(url).unwrap())
+    }
+
+    #[test]
+    fn a_public_issuer_cannot_send_us_inside() {
+        let outbound = outbound("https://id.example");
+        assert!(check(&outbound, "https://keys.example/jwks").is_ok());
+        for url in [
+            "https://169.254.169.254/latest",
+            "https://127.0.0.1/",
+            "https://localhost/",
+            "https://0x7f.1/",
+            "https://[::ffff:10.0.0.1]/",
+        ] {
+            assert!(matches!(check(&outbound, url), Err(Failed::Refused(_))), "{url}");
+        }
+        assert!(matches!(check(&outbound, "http://keys.example/"), Err(Failed::Insecure)));
+    }
+
+    #[test]
+    fn a_loopback_issuer_may_use_its_own_host_and_no_other_that_is_not_public() {
+        let numbered = outbound("http://127.0.0.1:9");
+        assert!(check(&numbered, "http://127.0.0.1:10/jwks").is_ok());
+        assert!(check(&numbered, "https://127.0.0.2/").is_err());
+        assert!(matches!(check(&numbered, "http://keys.example/"), Err(Failed::Insecure)));
+        assert!(check(&numbered, "https://localhost/").is_err());
+        let named = outbound("http://localhost:9");
+        assert!(check(&named, "http://localhost:9/jwks").is_ok());
+        assert!(check(&named, "http://127.0.0.1:9/jwks").is_err());
+    }
+
+    #[test]
+    fn of_a_names_addresses_only_public_ones_are_dialled() {
+        let policy = Policy(Vec::new());
+        let found = |addresses: &[&str]| -> Vec<SocketAddr> {
+            addresses.iter().map(|address| SocketAddr::new(address.parse().unwrap(), 0)).collect()
+        };
+        let dialable =
+            |name, addresses: &[&str]| dialable(&policy, name, found(addresses).into_iter());
+        assert_eq!(dialable("id.example", &["10.0.0.1", "1.1.1.1"]).unwrap(), found(&["1.1.1.1"]));
+        let refusal = dialable("id.example", &["10.0.0.1", "::1"]).unwrap_err().to_string();
+        assert!(refusal.starts_with("10.0.0.1 is private"), "{refusal}");
+        assert!(dialable("id.example", &[]).is_err());
+        assert!(dialable("localhost", &["127.0.0.1", "::1"]).is_ok());
+        assert!(dialable("localhost", &["10.0.0.1"]).is_err(), "whatever the hosts file says");
+        assert!(dialable("localhost.", &["127.0.0.1"]).is_err());
+    }
+}

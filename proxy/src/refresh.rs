@@ -41,7 +41,7 @@ impl Refreshers {
             let wake = Arc::new(Notify::new());
             let worker = Worker {
                 holder: holder.clone(),
-                outbound: outbound.clone(),
+                outbound: on_behalf_of(holder, outbound),
                 gauges: recorder.keys(holder.issuer.issuer.as_str()),
                 wake: Arc::clone(&wake),
                 progress,
@@ -69,6 +69,19 @@ impl Refreshers {
             Ok(Ok(now)) if now.finished > before.started && now.good => Looked::Again,
             Ok(Ok(_) | Err(_)) | Err(_) => Looked::InVain,
         }
+    }
+}
+
+/// Where the operator said that keys are.
+fn on_behalf_of(holder: &KeyHolder, outbound: &Outbound) -> Outbound {
+    let written = match &holder.issuer.keys {
+        KeySource::Url(url) => Some(url.clone()),
+        KeySource::Discover => Url::parse(holder.issuer.issuer.as_str()).ok(),
+        KeySource::File(_) => None,
+    };
+    match written {
+        Some(url) => outbound.on_behalf_of(&url),
+        None => outbound.clone(),
     }
 }
 
@@ -174,7 +187,8 @@ impl Worker {
     }
 
     async fn get(&self, url: &Url) -> Result<Bytes, NoKeys> {
-        self.outbound.get(url).await.map_err(|failed| NoKeys::Fetch(shown(url), failed))
+        let found = self.outbound.get(url).await;
+        found.map(|found| found.body).map_err(|failed| NoKeys::Fetch(shown(url), failed))
     }
 
     /// Until it is time, or until somebody needs a key and the budget allows a look.

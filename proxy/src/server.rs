@@ -19,7 +19,7 @@ use crate::config::{Config, Limits, Tls};
 use crate::edge::Edge;
 use crate::edge::tls::{self, NoTls};
 use crate::gateway::Gateway;
-use crate::outbound::Outbound;
+use crate::outbound::{CannotFetch, Outbound};
 use crate::record::{Recorder, Traffic};
 use crate::refresh::Refreshers;
 use crate::revoke::{NoList, Watcher};
@@ -43,7 +43,6 @@ impl Server {
             Tls::Off => None,
         };
         let recorder = Recorder::new()?;
-        let outbound = Outbound::new()?;
         let snapshot = Snapshot::new(&rules, &boot.limits);
         let (revoke, revoked) = watch::channel(0);
         let list = match rules.revocations {
@@ -53,6 +52,7 @@ impl Server {
             }
             None => None,
         };
+        let outbound = Outbound::new(&boot.outbound)?;
         let listener = bind("listen", boot.listen)?;
         let admin_listener = bind("admin.listen", boot.admin)?;
 
@@ -150,10 +150,10 @@ pub(crate) enum CannotStart {
     Bind(&'static str, SocketAddr, #[source] io::Error),
     #[error("tls: {0}")]
     Tls(#[from] NoTls),
-    #[error("the HTTP client cannot be set up: {0}")]
-    Outbound(#[from] reqwest::Error),
     #[error("{0}")]
     Revocations(#[from] NoList),
+    #[error("{0}")]
+    Outbound(#[from] CannotFetch),
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::file::{self, Section};
 use super::invalid::{Invalid, Wrong};
 use super::{
-    Boot, ClaimPath, Config, Forward, Limits, Log, LogFormat, Resource, Rules, Tls, Upstream, units,
+    Boot, ClaimPath, Config, Forward, Limits, Log, LogFormat, OutboundRules, Resource, Rules, Tls,
+    Upstream, network, units,
 };
 
 mod issuer;
@@ -28,6 +29,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let tls = tls(&mut root, listen);
     let admin = admin(&mut root);
     let limits = limits(&mut root);
+    let outbound = outbound(&mut root);
     let log = log(&mut root);
     let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
     let protected = protected(&mut root);
@@ -45,6 +47,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             tls: tls?,
             admin,
             limits,
+            outbound,
             log,
             shutdown_timeout: shutdown_timeout.unwrap_or(Duration::from_secs(30)),
         },
@@ -143,6 +146,14 @@ fn limits(root: &mut Section<'_>) -> Limits {
         *slot = section.optional(key, units::size).unwrap_or(*slot);
     }
     limits
+}
+
+fn outbound(root: &mut Section<'_>) -> OutboundRules {
+    let Some(mut section) = root.section("outbound") else { return OutboundRules::default() };
+    OutboundRules {
+        ca_file: section.optional("ca_file", value::path),
+        allow_networks: section.list("allow_networks", network::network).unwrap_or_default(),
+    }
 }
 
 fn log(root: &mut Section<'_>) -> Log {

@@ -4,6 +4,7 @@ mod check;
 mod deny;
 mod file;
 mod invalid;
+mod network;
 mod secret;
 mod units;
 
@@ -18,6 +19,7 @@ use url::Url;
 
 pub use deny::DenyList;
 pub use invalid::Invalid;
+pub use network::Network;
 
 /// Everything an operator decides.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub struct Boot {
     pub admin: SocketAddr,
     /// What one client may take up.
     pub limits: Limits,
+    /// How we fetch from others.
+    pub outbound: OutboundRules,
     /// How the log is written.
     pub log: Log,
     /// How long requests in flight may take to end once told to stop.
@@ -93,6 +97,15 @@ pub struct Limits {
     pub headers: usize,
     /// Size of a request's body.
     pub body_bytes: usize,
+}
+
+/// How we fetch from others: issuers' metadata and keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OutboundRules {
+    /// Authorities that are trusted besides the system's, in PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Addresses that may be dialled though they are not public.
+    pub allow_networks: Vec<Network>,
 }
 
 /// How the log is written.
@@ -157,6 +170,8 @@ pub struct TrustedIssuer {
     pub azp_as_audience: bool,
     /// Where its tokens say what.
     pub claims: ClaimNames,
+    /// How long its keys are used when it cannot be asked.
+    pub keys_max_age: Duration,
 }
 
 /// What the `typ` of an access token may be.

@@ -24,7 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use crate::config::{Config, Invalid};
+use crate::config::{Config, Invalid, OutboundRules};
 use crate::outbound::Outbound;
 use crate::record::log;
 use crate::server::{CannotStart, Server};
@@ -195,7 +195,9 @@ async fn gateway(settings: &Settings<'_>, seat: Seat) -> Result<Server, Failed> 
 /// Waits as a probe would.
 async fn ready(admin: SocketAddr) -> Result<(), Failed> {
     let probe = Url::parse(&format!("http://{admin}/readyz"));
-    let (Ok(probe), Ok(outbound)) = (probe, Outbound::new()) else { return Err(Failed::NotReady) };
+    let outbound = Outbound::new(&OutboundRules::default());
+    let (Ok(probe), Ok(outbound)) = (probe, outbound) else { return Err(Failed::NotReady) };
+    let outbound = outbound.on_behalf_of(&probe);
     let asked_often = async {
         while outbound.get(&probe).await.is_err() {
             sleep(OFTEN).await;

@@ -59,6 +59,7 @@ fn issuer(section: &mut Section<'_>, resource: Option<&Resource>) -> Option<Trus
     let max_lifetime = section.optional("max_lifetime", units::duration);
     let azp_as_audience = section.optional("insecure_azp_as_audience", value::yes_or_no);
     let claims = claims(section);
+    let keys_max_age = section.optional("keys_max_age", value::keys_max_age);
     Some(TrustedIssuer {
         issuer: issuer?,
         keys: keys?,
@@ -69,6 +70,7 @@ fn issuer(section: &mut Section<'_>, resource: Option<&Resource>) -> Option<Trus
         max_lifetime,
         azp_as_audience: azp_as_audience.unwrap_or(false),
         claims,
+        keys_max_age: keys_max_age.unwrap_or(value::KEYS_MAX_AGE),
     })
 }
 

@@ -45,6 +45,7 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     let (written, minimal) = (&written.rules.issuers[0], &minimal.rules.issuers[0]);
     assert_eq!(written.algorithms, minimal.algorithms);
     assert_eq!(written.keys, minimal.keys);
+    assert_eq!(written.keys_max_age, minimal.keys_max_age);
     assert_eq!((written.typ, written.leeway), (minimal.typ, minimal.leeway));
     assert_eq!(written.azp_as_audience, minimal.azp_as_audience);
     assert_eq!(written.claims.subject, minimal.claims.subject);
@@ -251,4 +252,22 @@ fn a_secret_is_put_in_and_never_shown() {
 #[test]
 fn a_reference_in_a_key_is_only_a_key() {
     refuses("listen:", "${PATH}:", 1, "${PATH}");
+}
+
+#[test]
+fn refuses_keys_that_would_age_in_fair_weather() {
+    let aged = |age: &str| format!("https://id.example\n    keys_max_age: {age}");
+    refuses("https://id.example", &aged("4m"), 8, "issuers[0].keys_max_age: \"4m\"");
+    assert!(Config::parse(&GOOD.replace("https://id.example", &aged("5m"))).is_ok());
+}
+
+#[test]
+fn refuses_what_is_no_network() {
+    let allowed = |network: &str| format!("outbound: {{allow_networks: [{network}]}}\nupstream:");
+    for network in ["10.0.0.1/8", "10.0.0.0", "private"] {
+        let key = format!("outbound.allow_networks[0]: \"{network}\"");
+        refuses("upstream:", &allowed(network), 8, &key);
+    }
+    let good = Config::parse(&GOOD.replace("upstream:", &allowed("10.0.0.0/8"))).unwrap();
+    assert_eq!(good.boot.outbound.allow_networks.len(), 1);
 }

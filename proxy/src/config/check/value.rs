@@ -196,6 +196,19 @@ pub(super) fn discover(text: &str) -> Checked<()> {
     }
 }
 
+/// Less than the time between two looks would empty the set in fair weather.
+pub(super) fn keys_max_age(text: &str) -> Checked<Duration> {
+    let age = units::duration(text)?;
+    if age < SHORTEST_KEYS_MAX_AGE {
+        let reason = "a short outage of the issuer would be one of this proxy";
+        return Err(Wrong::new(reason, "write 5m or more"));
+    }
+    Ok(age)
+}
+
+pub(super) const KEYS_MAX_AGE: Duration = Duration::from_hours(24);
+const SHORTEST_KEYS_MAX_AGE: Duration = Duration::from_mins(5);
+
 pub(super) fn upstream(text: &str) -> Checked<Upstream> {
     let fix = "write unix:/absolute/path.sock or an address with a port such as 127.0.0.1:8080";
     match text.strip_prefix("unix:") {

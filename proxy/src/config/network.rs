@@ -1,0 +1,103 @@
+//! A range of addresses, as CIDR writes it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::invalid::Wrong;
+
+/// Addresses that begin alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network {
+    first: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    pub(crate) const fn v4(first: [u8; 4], bits: u8) -> Self {
+        let [a, b, c, d] = first;
+        Self { first: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits }
+    }
+
+    pub(crate) const fn v6(first: u128, bits: u8) -> Self {
+        Self { first: IpAddr::V6(Ipv6Addr::from_bits(first)), bits }
+    }
+
+    /// Whether `address` is one of these.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        match (self.first, address) {
+            (IpAddr::V4(first), IpAddr::V4(address)) => {
+                let other = u32::from(first) ^ u32::from(address);
+                other.leading_zeros() >= u32::from(self.bits)
+            }
+            (IpAddr::V6(first), IpAddr::V6(address)) => {
+                let other = u128::from(first) ^ u128::from(address);
+                other.leading_zeros() >= u32::from(self.bits)
+            }
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.first, self.bits)
+    }
+}
+
+/// `10.20.0.0/16`, `fd12:3456::/32`.
+pub(super) fn network(text: &str) -> Result<Network, Wrong> {
+    let fix = "write for example 10.20.0.0/16, 10.20.30.40/32 or fd12:3456::/32";
+    let Some((first, bits)) = text.split_once('/') else {
+        return Err(Wrong::new("it lacks the number of bits after a slash", fix));
+    };
+    let Ok(first) = first.parse::<IpAddr>() else {
+        return Err(Wrong::new("not a network of addresses", fix));
+    };
+    let most = if first.is_ipv4() { 32 } else { 128 };
+    let Some(bits) = bits.parse::<u8>().ok().filter(|bits| *bits <= most) else {
+        return Err(Wrong::new(format!("not a number of bits between 0 and {most}"), fix));
+    };
+    let rest = match first {
+        IpAddr::V4(first) => u32::from(first).checked_shl(bits.into()).unwrap_or(0).into(),
+        IpAddr::V6(first) => u128::from(first).checked_shl(bits.into()).unwrap_or(0),
+    };
+    if rest != 0 {
+        let reason = "the address goes on after the network's bits: which of the two is meant?";
+        return Err(Wrong::new(reason, fix));
+    }
+    Ok(Network { first, bits })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_holds_what_begins_like_it() {
+        let holds =
+            |text: &str, address: &str| network(text).unwrap().contains(address.parse().unwrap());
+        assert!(holds("10.20.0.0/16", "10.20.255.1") && !holds("10.20.0.0/16", "10.21.0.0"));
+        assert!(holds("10.0.0.7/32", "10.0.0.7") && !holds("10.0.0.7/32", "10.0.0.6"));
+        assert!(holds("0.0.0.0/0", "255.255.255.255") && !holds("0.0.0.0/0", "::1"));
+        assert!(holds("fd00::/8", "fdff::1") && !holds("fd00::/8", "fe80::1"));
+        assert!(holds("::/0", "ffff::") && holds("::1/128", "::1"));
+    }
+
+    #[test]
+    fn what_could_be_meant_otherwise_is_refused() {
+        for text in [
+            "10.0.0.0",
+            "10.0.0.1/8",
+            "10.0.0.0/33",
+            "::1/64",
+            "::/129",
+            "x/8",
+            "10.0.0.0/",
+            "/8",
+            "10.0.0.0/-1",
+        ] {
+            assert!(network(text).is_err(), "{text}");
+        }
+        assert_eq!(network("fd12:3456::/32").unwrap().to_string(), "fd12:3456::/32");
+    }
+}

@@ -16,7 +16,7 @@ const LAYERS: &[Layer] = &[
     ("pipeline", &["config", "keys"],                                          &["arc_swap", "aws_lc_rs", "base64", "bytes", "http", "jsonwebtoken", "moka", "serde", "serde_json", "thiserror", "url"]),
     ("snapshot", &["config", "keys", "pipeline"],                              &["arc_swap"]),
     ("outbound", &["config"],                                                  &["bytes", "http", "reqwest", "rustls", "thiserror", "tokio", "url"]),
-    ("refresh",  &["config", "keys", "outbound", "pipeline", "record", "snapshot"], &["bytes", "serde", "serde_json", "thiserror", "tokio", "tracing", "url"]),
+    ("refresh",  &["config", "keys", "outbound", "pipeline", "record", "snapshot"], &["aws_lc_rs", "bytes", "http", "moka", "serde", "serde_json", "thiserror", "tokio", "tracing", "url"]),
     ("revoke",   &["config", "files", "pipeline", "record"],                   &["thiserror", "tokio", "tracing"]),
     ("edge",     &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "rustls", "socket2", "thiserror", "tokio", "tracing"]),
     ("upstream", &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "tokio"]),

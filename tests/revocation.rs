@@ -183,7 +183,7 @@ fn a_stream_ends_when_its_key_is_withdrawn_and_outlasts_other_keys() {
     world.issuer.publish(&[&next, &last]);
     // It has us look at the keys, and goes no further.
     assert_eq!(world.call(&last.sign(&world.issuer.claims().without("scope"))).status, 403);
-    is_ended(&world, wire, "token_unknown_key");
+    is_ended(&world, wire, "token_key_withdrawn");
 }
 
 #[test]

@@ -48,7 +48,12 @@ impl Admin {
             .iter()
             .map(|holder| {
                 let keys = holder.keyring.current().map_or(0, |keys| keys.size());
-                json!({ "issuer": holder.issuer.issuer.as_str(), "keys": keys })
+                let state = match keys {
+                    0 if holder.keyring.is_emptied() => "too old to be used",
+                    0 => "never fetched",
+                    _ => "in use",
+                };
+                json!({ "issuer": holder.issuer.issuer.as_str(), "keys": keys, "state": state })
             })
             .collect();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

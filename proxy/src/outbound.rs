@@ -99,7 +99,6 @@ fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
 /// What was fetched.
 #[derive(Debug)]
 pub(crate) struct Document {
-    #[allow(dead_code, reason = "for the schedule")]
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }

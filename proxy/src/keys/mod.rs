@@ -69,6 +69,14 @@ impl KeySet {
         self.keys.iter().any(|held| **held == *key)
     }
 
+    /// Ids under which `earlier` had another key, which this set no longer has.
+    pub(crate) fn reused_since<'k>(&'k self, earlier: &'k Self) -> impl Iterator<Item = &'k str> {
+        let gone =
+            |id| earlier.keys.iter().any(|old| old.id.as_ref() == Some(id) && !self.holds(old));
+        let new = self.keys.iter().filter(|key| !earlier.holds(key));
+        new.filter_map(|key| key.id.as_ref()).filter(move |id| gone(id)).map(String::as_str)
+    }
+
     /// How many keys there are.
     pub fn size(&self) -> usize {
         self.keys.len()
@@ -158,6 +166,20 @@ mod tests {
         assert!(keys.holds(&key("2", 2)));
         assert!(!keys.holds(&key("2", 1)), "a reused id");
         assert!(!keys.holds(&key("3", 2)), "another id");
+    }
+
+    #[test]
+    fn an_id_is_reused_when_another_key_has_taken_it_over() {
+        let set = |keys| {
+            let keyring = Keyring::default();
+            keyring.replace(keys);
+            keyring.current().unwrap()
+        };
+        let reused = |before, after| set(after).reused_since(&set(before)).count();
+        assert_eq!(reused(vec![key("1", 1)], vec![key("1", 2)]), 1);
+        assert_eq!(reused(vec![key("1", 1)], vec![key("1", 1), key("2", 2)]), 0);
+        assert_eq!(reused(vec![key("1", 1)], vec![key("2", 1)]), 0);
+        assert_eq!(reused(vec![key("1", 1)], vec![key("1", 1), key("1", 2)]), 0, "both");
     }
 
     #[test]

@@ -139,6 +139,8 @@ impl Standing {
 pub struct UnknownKey {
     /// Which issuer, in the order of the rules.
     pub issuer: usize,
+    /// What it is remembered by: its id, or the token that names none.
+    pub(crate) mark: Digest,
 }
 
 fn since_epoch(now: SystemTime) -> Duration {

@@ -4,6 +4,7 @@ use jsonwebtoken::Algorithm;
 
 use super::authenticate::Rejected;
 use super::claims::{Claims, WrongType};
+use crate::keys::jwks::LONGEST_ID;
 
 /// The little of a JOSE header that we act on. `jku`, `x5u`, `x5c` and `jwk` are not even read:
 /// a token does not choose the key that it is checked with.
@@ -35,6 +36,9 @@ impl Header {
             Err(WrongType) => Typ::Other,
         };
         let key_id = members.optional_text("kid").map_err(|WrongType| Rejected::NotAJwt)?;
+        if key_id.is_some_and(|id| id.len() > LONGEST_ID) {
+            return Err(Rejected::KeyId);
+        }
         Ok(Self {
             algorithm: members.text("alg").and_then(algorithm).ok_or(Rejected::Algorithm)?,
             key_id: key_id.map(str::to_owned),

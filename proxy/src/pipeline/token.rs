@@ -43,9 +43,7 @@ impl<'a> BearerToken<'a> {
 
     /// What the token is remembered by; the token itself never is.
     pub(super) fn digest(self) -> Digest {
-        let mut bytes = [0; digest::SHA256_OUTPUT_LEN];
-        bytes.copy_from_slice(digest::digest(&digest::SHA256, self.0.as_bytes()).as_ref());
-        Digest(bytes)
+        Digest::of(self.0.as_bytes())
     }
 
     /// The parts of a signed JWT in compact form, and of nothing else (RFC 8725bis section 3.14).
@@ -70,9 +68,17 @@ pub(super) struct Compact<'a> {
     pub(super) signature: &'a str,
 }
 
-/// SHA-256 of a token.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Digest([u8; digest::SHA256_OUTPUT_LEN]);
+/// SHA-256 of a token, or of a key id: what strangers chose, at a size that they did not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Digest([u8; digest::SHA256_OUTPUT_LEN]);
+
+impl Digest {
+    pub(crate) fn of(text: &[u8]) -> Self {
+        let mut bytes = [0; digest::SHA256_OUTPUT_LEN];
+        bytes.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
+        Self(bytes)
+    }
+}
 
 /// Who is calling, as the issuer said. Kept by the thousand, so that it holds no room to grow.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,6 +26,9 @@ struct Metrics {
     traffic: Traffic,
     fetches: IntCounterVec,
     keys: IntGaugeVec,
+    skipped: IntGaugeVec,
+    refused_looks: IntCounterVec,
+    reused: IntCounterVec,
     fetched_at: GaugeVec,
     revocations: RevocationGauges,
 }
@@ -71,6 +74,10 @@ impl Recorder {
         let build = register(&all, IntGaugeVec::new(build, &["version"])?)?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         let keys = Opts::new("postern_keys", "Keys of an issuer that are in use.");
+        let skipped = Opts::new(
+            "postern_keys_skipped",
+            "Keys that an issuer publishes and that are weak, malformed or not for the public.",
+        );
         let fetched_at = Opts::new(
             "postern_keys_fetched_timestamp_seconds",
             "When an issuer's keys were last fetched.",
@@ -89,6 +96,19 @@ impl Recorder {
                 &["issuer", "result"],
             )?,
             keys: register(&all, IntGaugeVec::new(keys, &["issuer"])?)?,
+            skipped: register(&all, IntGaugeVec::new(skipped, &["issuer"])?)?,
+            refused_looks: counters(
+                &all,
+                "postern_key_looks_refused_total",
+                "Tokens with an unknown key id that were told to come back: too many at once.",
+                &["issuer"],
+            )?,
+            reused: counters(
+                &all,
+                "postern_key_ids_reused_total",
+                "Key ids under which an issuer has published another key.",
+                &["issuer"],
+            )?,
             fetched_at: register(&all, GaugeVec::new(fetched_at, &["issuer"])?)?,
             revocations: RevocationGauges {
                 entries: gauge(&all, "postern_revocations", "Entries in the list of revocations.")?,
@@ -126,6 +146,9 @@ impl Recorder {
             fetched: self.0.fetches.with_label_values(&[issuer, "ok"]),
             failed: self.0.fetches.with_label_values(&[issuer, "failed"]),
             keys: self.0.keys.with_label_values(&[issuer]),
+            skipped: self.0.skipped.with_label_values(&[issuer]),
+            refused_looks: self.0.refused_looks.with_label_values(&[issuer]),
+            reused: self.0.reused.with_label_values(&[issuer]),
             fetched_at: self.0.fetched_at.with_label_values(&[issuer]),
         }
     }
@@ -150,6 +173,9 @@ pub(crate) struct KeyGauges {
     fetched: IntCounter,
     failed: IntCounter,
     keys: IntGauge,
+    skipped: IntGauge,
+    refused_looks: IntCounter,
+    reused: IntCounter,
     fetched_at: Gauge,
 }
 
@@ -164,6 +190,22 @@ impl KeyGauges {
 
     pub(crate) fn failed(&self) {
         self.failed.inc();
+    }
+
+    pub(crate) fn emptied(&self) {
+        self.keys.set(0);
+    }
+
+    pub(crate) fn skipped(&self, keys: usize) {
+        self.skipped.set(i64::try_from(keys).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn refused(&self) {
+        self.refused_looks.inc();
+    }
+
+    pub(crate) fn reused(&self) {
+        self.reused.inc();
     }
 }
 

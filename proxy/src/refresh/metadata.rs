@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use url::Url;
 
-use super::NoKeys;
+use super::source::NoKeys;
 use crate::config::Issuer;
 
 /// RFC 8414 first, then `OpenID` Connect with the path inserted and appended: the order of the MCP

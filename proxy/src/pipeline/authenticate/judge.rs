@@ -11,7 +11,7 @@ use crate::keys::{Key, KeySet, Keyring};
 use crate::pipeline::claims::{self, Claims, WrongType};
 use crate::pipeline::headers::ClaimHeaders;
 use crate::pipeline::jose::Header;
-use crate::pipeline::token::{Compact, Principal};
+use crate::pipeline::token::{Compact, Digest, Principal};
 
 /// What one issuer's tokens must look like, and its keys.
 pub(super) struct Judge {
@@ -91,7 +91,10 @@ impl Judge {
         match id {
             Some(id) if keys.knows(id) => Err(Rejected::Signature),
             // Without an id, a key that we have not seen may be the one.
-            Some(_) | None => Err(Rejected::UnknownKey(UnknownKey { issuer: self.index })),
+            Some(_) | None => {
+                let mark = Digest::of(id.unwrap_or(parts.signed).as_bytes());
+                Err(Rejected::UnknownKey(UnknownKey { issuer: self.index, mark }))
+            }
         }
     }
 

@@ -23,12 +23,18 @@ pub enum Rejected {
     /// Nobody that we trust.
     #[error("the token is from an issuer that is not trusted")]
     Issuer,
-    /// We have no keys of this issuer: not the caller's fault.
-    #[error("there are no keys of the issuer to check the token with")]
+    /// Never fetched, or too old by now: not the caller's fault.
+    #[error("no keys of the issuer are at hand")]
     NoKeys,
     /// Perhaps a new one.
     #[error("the token is signed with a key that the issuer does not publish")]
     UnknownKey(UnknownKey),
+    /// Longer than any id that is kept, so no set has it.
+    #[error("the token has a key id that is too long")]
+    KeyId,
+    /// It was published when the token was judged.
+    #[error("the key of the token is no longer published")]
+    KeyWithdrawn,
     /// Tampered with.
     #[error("the signature of the token is wrong")]
     Signature,
@@ -67,6 +73,8 @@ impl Rejected {
             Self::Issuer => "token_issuer",
             Self::NoKeys => "no_keys",
             Self::UnknownKey(_) => "token_unknown_key",
+            Self::KeyId => "token_key_id",
+            Self::KeyWithdrawn => "token_key_withdrawn",
             Self::Signature => "token_signature",
             Self::Audience => "token_audience",
             Self::Expired => "token_expired",

@@ -38,7 +38,7 @@ impl Verdict {
             return Err(Rejected::Expired);
         }
         if keys.is_none_or(|keys| !keys.holds(&self.key)) {
-            return Err(Rejected::UnknownKey(super::UnknownKey { issuer: self.issuer }));
+            return Err(Rejected::KeyWithdrawn);
         }
         Ok(())
     }

@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 use crate::harness::{Certificate, Process, Wire, World, backend, postern, wait_until};
@@ -19,14 +20,19 @@ struct Stage {
     certificate: Certificate,
     _directory: TempDir,
     _running: [Process; 2],
+    _seat: Socket,
 }
 
 impl Stage {
     fn set() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let certificate = Certificate::write(directory.path());
-        // The port is part of the resource's name, so it must be known before the start.
-        let gateway = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        // The port is part of the resource's name, so it must be known before the start. A socket that
+        // does not listen keeps it from everybody but who asks for it by number.
+        let seat = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        seat.set_reuse_address(true).unwrap();
+        seat.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let gateway = seat.local_addr().unwrap().as_socket().unwrap();
         let provider = Provider::start(&format!("https://{gateway}/mcp"));
         let socket = directory.path().join("backend.sock");
         let mut mcp = backend();
@@ -43,8 +49,14 @@ impl Stage {
         );
         fs::write(&config, settings).unwrap();
         let proxy = Process(postern().args(["run", "--config"]).arg(&config).spawn().unwrap());
-        let stage =
-            Self { provider, gateway, certificate, _directory: directory, _running: [mcp, proxy] };
+        let stage = Self {
+            provider,
+            gateway,
+            certificate,
+            _directory: directory,
+            _running: [mcp, proxy],
+            _seat: seat,
+        };
         wait_until("the backend listens", || socket.exists());
         let token = stage.provider.token();
         wait_until("the gateway has keys", || stage.whoami(&token) == "200");

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, COOKIE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
@@ -12,14 +13,38 @@ use super::token::Principal;
 use crate::config::{Authorization, ClaimPath, Forward, OWN_HEADERS, Upstream};
 
 /// What one verified token adds to each of its requests: a value for each name that it says
-/// something about, in the order of [`names`].
-pub(super) struct Stamped(Box<[Option<HeaderValue>]>);
+/// something about, in the order of [`names`]. Kept by the thousand, so all in one piece.
+pub(super) struct Stamped {
+    text: Bytes,
+    /// Where each value ends, and the next begins. One that is absent is empty.
+    ends: Box<[u32]>,
+}
 
 impl Stamped {
+    fn new(values: impl Iterator<Item = Option<String>>) -> Self {
+        let mut text = String::new();
+        let end = |value: Option<String>| {
+            text.push_str(&value.unwrap_or_default());
+            // Made of a token, and those are small.
+            u32::try_from(text.len()).unwrap_or(u32::MAX)
+        };
+        let ends = values.map(end).collect();
+        text.shrink_to_fit();
+        Self { text: text.into(), ends }
+    }
+
+    fn values(&self) -> impl Iterator<Item = Option<HeaderValue>> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        let value = |(start, end): (u32, &u32)| {
+            let value = self.text.slice(start as usize..*end as usize);
+            (!value.is_empty()).then(|| HeaderValue::from_maybe_shared(value).ok()).flatten()
+        };
+        starts.zip(&self.ends).map(value)
+    }
+
     /// What its texts take in memory.
     pub(super) fn text_bytes(&self) -> usize {
-        let values: usize = self.0.iter().flatten().map(HeaderValue::len).sum();
-        values + self.0.len() * size_of::<Option<HeaderValue>>()
+        self.text.len() + self.ends.len() * size_of::<u32>()
     }
 }
 
@@ -49,7 +74,7 @@ impl ClaimHeaders {
         let extra = self.0.iter().map(|path| claims.at(path).and_then(claim_text));
         let value =
             |text: Option<String>| text.filter(|text| !text.is_empty()).map(|text| encode(&text));
-        Stamped(fixed.into_iter().chain(extra).map(value).collect())
+        Stamped::new(fixed.into_iter().chain(extra).map(value))
     }
 }
 
@@ -70,14 +95,12 @@ fn claim_text(value: &Value) -> Option<String> {
 
 /// Printable ASCII goes as it is, the rest in the base64 form that MCP gives header values
 /// (2026-07-28, Value Encoding): no value can end its line or stand for another.
-fn encode(text: &str) -> HeaderValue {
+fn encode(text: &str) -> String {
     let printable = text.bytes().all(|byte| matches!(byte, 0x20..=0x7E));
-    let plain = printable && text.trim() == text && !text.starts_with(BASE64_MARK);
-    if plain && let Ok(value) = HeaderValue::from_str(text) {
-        return value;
+    if printable && text.trim() == text && !text.starts_with(BASE64_MARK) {
+        return text.to_owned();
     }
-    let wrapped = format!("{BASE64_MARK}{}?=", STANDARD.encode(text));
-    HeaderValue::from_str(&wrapped).unwrap_or(HeaderValue::from_static(""))
+    format!("{BASE64_MARK}{}?=", STANDARD.encode(text))
 }
 
 /// What may pass from the client to the upstream, and what we say ourselves.
@@ -107,9 +130,9 @@ impl Relay {
         join_cookies(headers);
         // The name that clients dialled means nothing to the upstream.
         headers.insert(HOST, self.host.clone());
-        for (name, value) in self.ours.iter().zip(&permit.headers().0) {
+        for (name, value) in self.ours.iter().zip(permit.headers().values()) {
             if let Some(value) = value {
-                headers.insert(name.clone(), value.clone());
+                headers.insert(name.clone(), value);
             }
         }
     }

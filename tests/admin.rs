@@ -64,6 +64,20 @@ fn strangers_cannot_add_series() {
 }
 
 #[test]
+fn what_is_remembered_of_tokens_is_counted() {
+    let world = World::start();
+    let token = world.issuer.token();
+    for _ in 0..3 {
+        assert_eq!(world.call(&token).status, 200);
+    }
+    let is = |name: &str, value: f64| (world.metric(name) - value).abs() < f64::EPSILON;
+    assert!(is("postern_tokens_accepted_total{verdict=\"verified\"}", 1.0));
+    assert!(is("postern_tokens_accepted_total{verdict=\"remembered\"}", 2.0));
+    assert!(is("postern_verdicts_evicted_total", 0.0));
+    assert!(is("postern_verdicts", 1.0));
+}
+
+#[test]
 fn probes_tell_alive_and_ready() {
     let world = World::start();
     is_text(&world.admin("/livez"));

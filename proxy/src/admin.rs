@@ -29,13 +29,17 @@ impl Admin {
         match path {
             "/livez" => reply(StatusCode::OK, TEXT, b"alive\n".to_vec()),
             "/readyz" => self.ready(),
-            "/metrics" => match self.recorder.exposition() {
-                Ok((format, text)) => reply(StatusCode::OK, &format, text),
-                Err(error) => {
-                    reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string().into())
-                }
-            },
+            "/metrics" => self.metrics(),
             _ => reply(StatusCode::NOT_FOUND, TEXT, b"/metrics, /livez, /readyz\n".to_vec()),
+        }
+    }
+
+    fn metrics(&self) -> http::Result<Response<Vec<u8>>> {
+        let memory = self.live.pin().pipeline.memory();
+        self.recorder.verdicts(memory.verdicts, memory.evicted);
+        match self.recorder.exposition() {
+            Ok((format, text)) => reply(StatusCode::OK, &format, text),
+            Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string().into()),
         }
     }
 

@@ -7,8 +7,10 @@ mod verdict;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
 use super::claims::Claims;
@@ -29,6 +31,8 @@ pub struct Verifier {
     revocations: Arc<Revocations>,
     /// Lives and dies with its rules: another policy never sees this one's verdicts.
     verdicts: Cache<Digest, Arc<Verdict>>,
+    /// Verdicts that had to go for others, though they still held.
+    evicted: Arc<AtomicU64>,
 }
 
 impl Verifier {
@@ -38,6 +42,8 @@ impl Verifier {
         keyrings: &[Arc<Keyring>],
         revocations: &Arc<Revocations>,
     ) -> Self {
+        let evicted = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&evicted);
         let pairs = rules.issuers.iter().zip(keyrings).enumerate();
         Self {
             judges: pairs
@@ -48,7 +54,11 @@ impl Verifier {
             verdicts: Cache::builder()
                 .weigher(|_, verdict: &Arc<Verdict>| verdict.weight())
                 .max_capacity(CACHE_BYTES)
+                .eviction_listener(move |_, _, cause| {
+                    count.fetch_add((cause == RemovalCause::Size).into(), Ordering::Relaxed);
+                })
                 .build(),
+            evicted,
         }
     }
 
@@ -80,6 +90,14 @@ impl Verifier {
         verdict.check_revoked(&self.revocations)
     }
 
+    /// How many verdicts are remembered, and how many had to go.
+    pub(super) fn memory(&self) -> Memory {
+        // The cache counts when it tidies up, which it does now and then.
+        self.verdicts.run_pending_tasks();
+        let evicted = self.evicted.load(Ordering::Relaxed);
+        Memory { verdicts: self.verdicts.entry_count(), evicted }
+    }
+
     fn stands(&self, verdict: &Verdict, now: Duration) -> bool {
         let keys = self.judges.get(verdict.issuer).and_then(Judge::keys);
         keys.is_some_and(|keys| verdict.stands(&keys, now))
@@ -94,6 +112,14 @@ impl Verifier {
         let judge = self.judges.iter().find(|judge| judge.issuer() == issuer);
         judge.ok_or(Rejected::Issuer)?.judge(&header, &claims, &parts, &self.headers, now)
     }
+}
+
+/// What the cache of verdicts holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Memory {
+    pub(crate) verdicts: u64,
+    /// Since the start.
+    pub(crate) evicted: u64,
 }
 
 /// A principal whose token verified. Only [`Verifier::verify`] makes one.

@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::config::Rules;
 use crate::keys::Keyring;
 use answer::Answer;
-use authenticate::{Rejected, Standing, UnknownKey, Verifier};
+use authenticate::{Memory, Rejected, Standing, UnknownKey, Verifier};
 use authorize::{Permit, Policy};
 use challenge::Challenges;
 use framing::Bounds;
@@ -129,6 +129,11 @@ impl Pipeline {
     /// The answer when the issuer has been asked, and still does not publish the key.
     pub fn reject_unknown(&self, key: UnknownKey) -> Answer {
         self.reject(Rejected::UnknownKey(key))
+    }
+
+    /// What is remembered of tokens.
+    pub(crate) fn memory(&self) -> Memory {
+        self.verifier.memory()
     }
 
     /// Whether a stream that was begun may go on.

@@ -1,0 +1,63 @@
+//! Tokens that were accepted, what is remembered of them, and what was revoked.
+
+use prometheus::{IntCounter, IntGauge, Registry};
+
+use super::register::{counter, counters, gauge};
+
+/// Where verdicts come from, and how many are kept.
+#[derive(Debug)]
+pub(super) struct TokenMetrics {
+    pub(super) remembered: IntCounter,
+    pub(super) verified: IntCounter,
+    pub(super) kept: IntGauge,
+    pub(super) evicted: IntCounter,
+}
+
+impl TokenMetrics {
+    pub(super) fn new(all: &Registry) -> prometheus::Result<Self> {
+        let accepted = counters(
+            all,
+            "postern_tokens_accepted_total",
+            "Accepted tokens, by where the verdict came from.",
+            &["verdict"],
+        )?;
+        Ok(Self {
+            remembered: accepted.with_label_values(&["remembered"]),
+            verified: accepted.with_label_values(&["verified"]),
+            kept: gauge(all, "postern_verdicts", "Verdicts on tokens that are remembered.")?,
+            evicted: counter(
+                all,
+                "postern_verdicts_evicted_total",
+                "Verdicts that had to make room for others.",
+            )?,
+        })
+    }
+}
+
+/// The list of what is revoked.
+#[derive(Clone, Debug)]
+pub(crate) struct RevocationGauges {
+    entries: IntGauge,
+    current: IntGauge,
+}
+
+impl RevocationGauges {
+    pub(super) fn new(all: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            entries: gauge(all, "postern_revocations", "Entries in the list of revocations.")?,
+            current: gauge(
+                all,
+                "postern_revocations_current",
+                "Whether the list of revocations in force is the one in its file.",
+            )?,
+        })
+    }
+
+    pub(crate) fn taken(&self, entries: usize) {
+        self.entries.set(i64::try_from(entries).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn current(&self, current: bool) {
+        self.current.set(current.into());
+    }
+}

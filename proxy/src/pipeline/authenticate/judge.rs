@@ -68,7 +68,11 @@ impl Judge {
             key,
             generation: keys.generation(),
             ends,
-            id: claims.text("jti").map(Box::from),
+            // One that no list can name could not be revoked.
+            id: claims
+                .optional_text("jti")
+                .map_err(|WrongType| Rejected::Claim("jti"))?
+                .map(Box::from),
             issued: claims.time("iat").unwrap_or(None),
         })
     }

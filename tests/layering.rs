@@ -121,7 +121,7 @@ fn code(file: &Path) -> String {
 }
 
 fn is_test(path: &str) -> bool {
-    path.ends_with("tests.rs") || path.ends_with("rig.rs")
+    path.ends_with("tests.rs") || path.ends_with("rig.rs") || path.contains("/tests/")
 }
 
 fn files(directory: &Path) -> Vec<PathBuf> {

@@ -1,3 +1,5 @@
+mod properties;
+
 use super::*;
 use crate::config::Config;
 use http::{HeaderMap, Method, Request, StatusCode, header};

@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod attack;
 mod authenticate;
 mod backend;
 mod dev;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,40 +11,94 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto, encode};
+use rcgen::{
+    KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
+    PublicKeyData as _,
+};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-/// A signing key and the id it is published under.
+/// A signing key, the id it is published under, and the one algorithm it is for.
 pub(crate) struct Key {
     pub(crate) id: String,
+    pub(crate) algorithm: Algorithm,
+    pair: Arc<KeyPair>,
     signing: EncodingKey,
 }
 
 impl Key {
     pub(crate) fn new(id: &str) -> Self {
-        let pair = rcgen::KeyPair::generate().unwrap();
-        Self { id: id.into(), signing: EncodingKey::from_ec_der(&pair.serialize_der()) }
+        Self::of(Algorithm::ES256, id)
+    }
+
+    /// All RSA keys of one process are the same: they take long to make.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum grows with its crate")]
+    pub(crate) fn of(algorithm: Algorithm, id: &str) -> Self {
+        static RSA: LazyLock<Arc<KeyPair>> =
+            LazyLock::new(|| Arc::new(KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap()));
+        let new = |kind| Arc::new(KeyPair::generate_for(kind).unwrap());
+        let (pair, signing): (_, fn(&[u8]) -> EncodingKey) = match algorithm {
+            Algorithm::ES256 => (new(&PKCS_ECDSA_P256_SHA256), EncodingKey::from_ec_der),
+            Algorithm::ES384 => (new(&PKCS_ECDSA_P384_SHA384), EncodingKey::from_ec_der),
+            Algorithm::EdDSA => (new(&PKCS_ED25519), EncodingKey::from_ed_der),
+            // PKCS#1 is what PKCS#8 wraps, and for 2048 bits the wrapping is always the same.
+            _ => (Arc::clone(&RSA), |der| EncodingKey::from_rsa_der(&der[26..])),
+        };
+        let signing = signing(&pair.serialize_der());
+        Self { id: id.into(), algorithm, pair, signing }
     }
 
     /// As it stands in a JWK set.
     pub(crate) fn published(&self) -> Value {
-        let mut jwk = Jwk::from_encoding_key(&self.signing, Algorithm::ES256).unwrap();
+        if self.algorithm == Algorithm::EdDSA {
+            let x = URL_SAFE_NO_PAD.encode(self.pair.public_key_raw());
+            return json!({ "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "kid": self.id, "x": x });
+        }
+        let mut jwk = Jwk::from_encoding_key(&self.signing, self.algorithm).unwrap();
         jwk.common.key_id = Some(self.id.clone());
         serde_json::to_value(jwk).unwrap()
     }
 
-    /// Signs `claims`, under a header that says what an access token's header says.
-    pub(crate) fn sign(&self, claims: &Claims) -> String {
-        let mut header = Header::new(Algorithm::ES256);
+    /// Its public half: PEM and DER with the type of key, and the bare numbers.
+    pub(crate) fn public(&self) -> [Vec<u8>; 3] {
+        let pair = &self.pair;
+        [
+            pair.public_key_pem().into_bytes(),
+            pair.subject_public_key_info(),
+            pair.public_key_raw().to_vec(),
+        ]
+    }
+
+    /// The header of an access token.
+    pub(crate) fn header(&self) -> Header {
+        let mut header = Header::new(self.algorithm);
         header.typ = Some("at+jwt".into());
         header.kid = Some(self.id.clone());
-        self.sign_as(&header, claims)
+        header
+    }
+
+    /// Signs `claims`, under a header that says what an access token's header says.
+    pub(crate) fn sign(&self, claims: &Claims) -> String {
+        self.sign_as(&self.header(), claims)
     }
 
     pub(crate) fn sign_as(&self, header: &Header, claims: &Claims) -> String {
         encode(header, &claims.0, &self.signing).unwrap()
+    }
+
+    /// Signs any two texts, be they JSON or not.
+    pub(crate) fn sign_text(&self, header: &str, claims: &str) -> String {
+        let signed = [header, claims].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".");
+        format!("{signed}.{}", self.sign_bytes(&signed))
+    }
+
+    /// The signature of a text, as it stands in a token.
+    pub(crate) fn sign_bytes(&self, signed: &str) -> String {
+        crypto::sign(signed.as_bytes(), &self.signing, self.algorithm).unwrap()
     }
 }
 
@@ -61,6 +115,10 @@ impl Claims {
     pub(crate) fn without(mut self, name: &str) -> Self {
         self.0.remove(name);
         self
+    }
+
+    pub(crate) fn text(&self) -> String {
+        serde_json::to_string(&self.0).unwrap()
     }
 }
 

@@ -1,0 +1,96 @@
+//! What is done with tokens by those who have none that is good. Every test sends forgeries to one
+//! proxy; each must be refused for what it is, and none may reach the backend.
+
+mod algorithm;
+mod claims;
+mod header;
+mod issuer;
+mod signature;
+
+use proxy::pipeline::authenticate::Rejected;
+use serde_json::Value;
+
+use crate::harness::{Issuer, Key, Response, Wire, World, wait_until};
+
+/// A proxy that is under attack, and the connection that its attacker keeps.
+struct Siege {
+    world: World,
+    wire: Wire,
+}
+
+impl Siege {
+    fn lay() -> Self {
+        Self::on(World::start())
+    }
+
+    /// The issuer publishes these keys too, as they stand here.
+    fn with_keys(keys: &[Value], settings: &str) -> Self {
+        let issuer = Issuer::start();
+        let keys = [&[issuer.key.published()], keys].concat();
+        issuer.publish_text(&serde_json::json!({ "keys": keys }).to_string());
+        let world = World::unready(issuer, settings);
+        wait_until("the proxy is ready", || world.is_ready());
+        Self::on(world)
+    }
+
+    fn on(world: World) -> Self {
+        let wire = world.connect();
+        Self { world, wire }
+    }
+
+    fn key(&self) -> &Key {
+        &self.world.issuer.key
+    }
+
+    fn claims(&self) -> crate::harness::Claims {
+        self.world.issuer.claims()
+    }
+
+    /// A good token with another header.
+    fn with_header(&self, header: &str) -> String {
+        self.key().sign_text(header, &self.claims().text())
+    }
+
+    /// A good token with other claims, as they are written.
+    fn with_claims(&self, claims: &str) -> String {
+        self.key().sign_text(&serde_json::to_string(&self.key().header()).unwrap(), claims)
+    }
+
+    #[track_caller]
+    fn is_refused(&mut self, token: &str, why: Rejected) {
+        let response = self.wire.call(token);
+        let shown = &token[..token.len().min(300)];
+        assert_eq!(response.status, 401, "{shown}\n{response:?}");
+        let challenge = World::challenge("invalid_token", &why.to_string());
+        assert_eq!(response.header("www-authenticate"), challenge, "{shown}");
+        assert_eq!(response.header("cache-control"), "no-store");
+    }
+
+    /// Refused as one whose key nobody knows: the issuer is asked, though not every time.
+    #[track_caller]
+    fn has_no_key(&mut self, token: &str) {
+        let response = self.wire.call(token);
+        assert!([401, 503].contains(&response.status), "{response:?}");
+    }
+
+    #[track_caller]
+    fn passes(&mut self, token: &str) {
+        let response = self.wire.call(token);
+        assert_eq!(response.status, 200, "{response:?}");
+        self.world.upstream.next();
+    }
+
+    /// Nothing got through, and the gateway still does its work.
+    #[track_caller]
+    fn lift(mut self) {
+        self.world.upstream.saw_nothing();
+        let token = self.world.issuer.token();
+        self.passes(&token);
+    }
+}
+
+#[track_caller]
+fn is_bad_request(response: &Response) {
+    assert_eq!(response.status, 400, "{response:?}");
+    assert!(response.header("www-authenticate").contains("invalid_request"), "{response:?}");
+}

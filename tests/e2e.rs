@@ -231,7 +231,7 @@ impl Provider {
 }
 
 /// A script in another language, with what it needs.
-fn counterpart(interpreter: &str, script: &str) -> Command {
+pub(crate) fn counterpart(interpreter: &str, script: &str) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let env = fs::read_to_string(root.join("target/e2e/env"))
         .expect("the counterparts are not there: `make test` brings them, or tests/e2e/prepare.sh");

@@ -13,6 +13,7 @@ mod attack;
 mod authenticate;
 mod backend;
 mod dev;
+mod differential;
 mod e2e;
 mod framing;
 mod harness;

@@ -1,7 +1,7 @@
 //! Keys come, go, rotate and cannot be had.
 
+use std::os::unix::fs::symlink;
 use std::thread;
-use std::time::Duration;
 
 use crate::harness::{Issuer, Key, Wire, World, wait_until};
 
@@ -94,31 +94,12 @@ fn without_keys_the_answer_is_try_again_and_not_log_in() {
 }
 
 #[test]
-fn keys_are_kept_while_the_issuer_is_down() {
-    let world = World::start();
-    let next = Key::new("second");
-    for spoil in [
-        (|issuer| issuer.fail(500)) as fn(&Issuer),
-        |issuer| issuer.publish_text("<html>"),
-        |issuer| issuer.publish_text("{\"keys\":[]}"),
-    ] {
-        spoil(&world.issuer);
-        let response = world.call(&next.sign(&world.issuer.claims()));
-        assert_eq!(response.status, 503, "nobody can say whether this key is good");
-        assert_eq!(world.call(&world.issuer.token()).status, 200, "but this one was");
-    }
-    assert!(world.is_ready());
-}
-
-#[test]
 fn metadata_of_another_issuer_is_not_believed() {
     let impostor = Issuer::start();
     let issuer = Issuer::start();
     let settings = format!("issuers: [{{issuer: 'http://localhost:{}'}}]", port(&impostor));
     let world = World::unready(issuer, &settings);
-    let line = || world.log.recv_timeout(Duration::from_secs(20)).expect("no complaint");
-    let complaint = std::iter::repeat_with(line).find(|line| line.contains("keys not fetched"));
-    let complaint = complaint.unwrap();
+    let complaint = world.log_line("keys not fetched");
     assert!(complaint.contains("not the configured one to the letter"), "{complaint}");
     assert!(!world.is_ready());
 }
@@ -145,6 +126,39 @@ fn keys_from_a_file_are_taken_over_when_it_is_replaced() {
 
     let next = Key::new("second");
     write(&[&next]);
+    assert_eq!(world.call(&next.sign(&world.issuer.claims())).status, 200);
+    assert_eq!(world.call(&old).status, 401);
+}
+
+/// Kubernetes mounts a folder of links that lead through one link, `..data`, and moves that one.
+#[test]
+fn keys_from_a_mounted_config_map_are_taken_over_when_it_changes() {
+    let issuer = Issuer::start();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    let write = |version: &str, keys: &str| {
+        std::fs::create_dir(root.join(version)).unwrap();
+        std::fs::write(root.join(version).join("jwks.json"), keys).unwrap();
+        symlink(version, root.join("..data_tmp")).unwrap();
+        std::fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
+    };
+    let set = |key: &Key| serde_json::json!({ "keys": [key.published()] }).to_string();
+    write("..1", &set(&issuer.key));
+    let path = root.join("jwks.json");
+    symlink("..data/jwks.json", &path).unwrap();
+    let settings =
+        format!("issuers: [{{issuer: '{}', keys: {{file: '{}'}}}}]", issuer.url(), path.display());
+    let world = World::unready(issuer, &settings);
+    wait_until("the proxy is ready", || world.is_ready());
+    let old = world.issuer.token();
+
+    let next = Key::new("second");
+    for (version, broken) in [("..2", ""), ("..3", &set(&next)[..40]), ("..4", "{\"keys\":[]}")] {
+        write(version, broken);
+        world.log_line("keys not fetched");
+        assert_eq!(world.call(&old).status, 200, "after {broken:?}");
+    }
+    write("..5", &set(&next));
     assert_eq!(world.call(&next.sign(&world.issuer.claims())).status, 200);
     assert_eq!(world.call(&old).status, 401);
 }

@@ -14,6 +14,11 @@ pub(crate) struct Certificate {
 
 impl Certificate {
     pub(crate) fn write(directory: &Path) -> Self {
+        Self::write_for(directory, &["localhost", "127.0.0.1", "mcp.example"])
+    }
+
+    /// For these names and addresses.
+    pub(crate) fn write_for(directory: &Path, names: &[&str]) -> Self {
         let mut authority = CertificateParams::default();
         // Clients take a certificate whose names are its signer's for a self-signed one.
         authority.distinguished_name.push(DnType::CommonName, "an authority for tests");
@@ -22,7 +27,7 @@ impl Certificate {
         let authority_key = KeyPair::generate().unwrap();
         let authority_pem = authority.self_signed(&authority_key).unwrap().pem();
 
-        let names = ["localhost", "127.0.0.1", "mcp.example"].map(str::to_owned);
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut leaf = CertificateParams::new(names).unwrap();
         // Python 3.13 and later refuse a leaf that does not name its signer.
         leaf.use_authority_key_identifier_extension = true;

@@ -1,7 +1,7 @@
 //! The authorization server: keys, the set it publishes, and tokens signed with them.
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::thread;
@@ -9,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::get;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -21,6 +22,9 @@ use rcgen::{
 };
 use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Certificate, TlsListener};
 
 /// A signing key, the id it is published under, and the one algorithm it is for.
 pub(crate) struct Key {
@@ -124,9 +128,10 @@ impl Claims {
 
 /// An issuer on loopback: metadata and keys over real HTTP.
 pub(crate) struct Issuer {
-    address: SocketAddr,
+    url: String,
     published: watch::Sender<Published>,
     fetches: Arc<AtomicUsize>,
+    asked: Arc<AtomicUsize>,
     pub(crate) key: Key,
 }
 
@@ -135,25 +140,59 @@ pub(crate) struct Issuer {
 struct Published {
     status: StatusCode,
     keys: String,
+    /// Nothing is answered for as long as this holds.
+    silent: bool,
+    /// Where everything has moved to.
+    moved: Option<String>,
+    /// What its metadata says instead of the truth.
+    keys_at: Option<String>,
+    /// Without metadata of RFC 8414, as many providers are.
+    only_openid: bool,
 }
 
 impl Issuer {
     /// With one key, published.
     pub(crate) fn start() -> Self {
+        Self::listen("127.0.0.1:0", None)
+    }
+
+    /// The same on an address of one's choice.
+    pub(crate) fn start_on(address: &str) -> Self {
+        Self::listen(address, None)
+    }
+
+    /// The same over TLS, on an address of one's choice.
+    pub(crate) fn start_tls(address: &str, certificate: &Certificate) -> Self {
+        Self::listen(address, Some(certificate))
+    }
+
+    fn listen(address: &str, certificate: Option<&Certificate>) -> Self {
         let key = Key::new("first");
-        let keys = set(&[key.published()]);
-        let (published, watched) = watch::channel(Published { status: StatusCode::OK, keys });
-        let fetches = Arc::new(AtomicUsize::new(0));
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let state =
-            Shared { issuer: format!("http://{address}"), watched, fetches: Arc::clone(&fetches) };
-        thread::spawn(move || serve(listener, state));
-        Self { address, published, fetches, key }
+        let (published, watched) = watch::channel(Published {
+            status: StatusCode::OK,
+            keys: set(&[key.published()]),
+            silent: false,
+            moved: None,
+            keys_at: None,
+            only_openid: false,
+        });
+        let (fetches, asked) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+        let listener = TcpListener::bind(address).unwrap();
+        let scheme = if certificate.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let state = Shared {
+            issuer: url.clone(),
+            watched,
+            fetches: Arc::clone(&fetches),
+            asked: Arc::clone(&asked),
+        };
+        let tls = certificate.map(TlsListener::acceptor);
+        thread::spawn(move || serve(listener, tls, state));
+        Self { url, published, fetches, asked, key }
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.url.clone()
     }
 
     pub(crate) fn publish(&self, keys: &[&Key]) {
@@ -162,7 +201,10 @@ impl Issuer {
     }
 
     pub(crate) fn publish_text(&self, keys: &str) {
-        self.published.send_replace(Published { status: StatusCode::OK, keys: keys.into() });
+        self.published.send_modify(|published| {
+            published.status = StatusCode::OK;
+            published.keys = keys.into();
+        });
     }
 
     /// Every request gets this status from now on.
@@ -171,8 +213,38 @@ impl Issuer {
             .send_modify(|published| published.status = StatusCode::from_u16(status).unwrap());
     }
 
+    /// From now on nobody gets any answer.
+    pub(crate) fn fall_silent(&self) {
+        self.published.send_modify(|published| published.silent = true);
+    }
+
+    /// Every request is sent on to that place.
+    pub(crate) fn move_to(&self, location: &str) {
+        self.published.send_modify(|published| published.moved = Some(location.into()));
+    }
+
+    /// Its metadata says that the keys are there.
+    pub(crate) fn claim_keys_at(&self, url: &str) {
+        self.published.send_modify(|published| published.keys_at = Some(url.into()));
+    }
+
+    /// Its metadata is where `OpenID` Connect puts it, and nowhere else.
+    pub(crate) fn speak_only_openid(&self) {
+        self.published.send_modify(|published| published.only_openid = true);
+    }
+
+    /// All is well again.
     pub(crate) fn recover(&self) {
-        self.fail(200);
+        self.published.send_modify(|published| {
+            published.status = StatusCode::OK;
+            published.silent = false;
+            published.moved = None;
+        });
+    }
+
+    /// How often its metadata was asked for.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// How often the keys were asked for.
@@ -211,28 +283,58 @@ struct Shared {
     issuer: String,
     watched: watch::Receiver<Published>,
     fetches: Arc<AtomicUsize>,
+    asked: Arc<AtomicUsize>,
 }
 
-fn serve(listener: TcpListener, state: Shared) {
+fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, state: Shared) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let router = Router::new()
             .route("/.well-known/oauth-authorization-server", get(metadata))
+            .route("/.well-known/openid-configuration", get(metadata))
             .route("/jwks", get(keys))
             .with_state(state);
         listener.set_nonblocking(true).unwrap();
-        axum::serve(tokio::net::TcpListener::from_std(listener).unwrap(), router).await.unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        match tls {
+            Some(tls) => axum::serve(TlsListener { listener, tls }, router).await.unwrap(),
+            None => axum::serve(listener, router).await.unwrap(),
+        }
     });
 }
 
-async fn metadata(State(shared): State<Shared>) -> (StatusCode, String) {
-    let status = shared.watched.borrow().status;
+type Reply = (StatusCode, HeaderMap, String);
+
+async fn metadata(State(mut shared): State<Shared>, uri: Uri) -> Reply {
+    shared.asked.fetch_add(1, Ordering::SeqCst);
+    let published = shared.published().await;
+    if published.only_openid && !uri.path().ends_with("openid-configuration") {
+        return (StatusCode::NOT_FOUND, HeaderMap::new(), String::new());
+    }
     let issuer = &shared.issuer;
-    (status, json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/jwks") }).to_string())
+    let keys = published.keys_at.clone().unwrap_or_else(|| format!("{issuer}/jwks"));
+    published.reply(json!({ "issuer": issuer, "jwks_uri": keys }).to_string())
 }
 
-async fn keys(State(shared): State<Shared>) -> (StatusCode, String) {
+async fn keys(State(mut shared): State<Shared>) -> Reply {
     shared.fetches.fetch_add(1, Ordering::SeqCst);
-    let published = shared.watched.borrow().clone();
-    (published.status, published.keys)
+    let published = shared.published().await;
+    published.reply(published.keys.clone())
+}
+
+impl Shared {
+    async fn published(&mut self) -> Published {
+        self.watched.wait_for(|published| !published.silent).await.unwrap().clone()
+    }
+}
+
+impl Published {
+    fn reply(&self, body: String) -> Reply {
+        let mut headers = HeaderMap::new();
+        if let Some(location) = &self.moved {
+            headers.insert(LOCATION, location.parse().unwrap());
+            return (StatusCode::FOUND, headers, String::new());
+        }
+        (self.status, headers, body)
+    }
 }

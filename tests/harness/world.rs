@@ -101,6 +101,18 @@ impl World {
         lines.find(|(left, _)| *left == name).map_or(0.0, |(_, value)| value.parse().unwrap())
     }
 
+    /// The next line of the log that has this in it.
+    #[track_caller]
+    pub(crate) fn log_line(&self, part: &str) -> String {
+        loop {
+            match self.log.recv_timeout(Duration::from_secs(20)) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(_) => (),
+                Err(error) => panic!("the log never had {part:?}: {error}"),
+            }
+        }
+    }
+
     /// The challenge that names nothing but where to find out more.
     pub(crate) const PLAIN_CHALLENGE: &str = "Bearer resource_metadata=\
         \"https://mcp.example/.well-known/oauth-protected-resource/mcp\", scope=\"mcp:read\"";

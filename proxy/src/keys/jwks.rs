@@ -2,8 +2,12 @@
 
 mod strength;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse, ThumbprintHash,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -32,6 +36,22 @@ pub fn parse(body: &[u8], allowed: &[Algorithm]) -> Result<Parsed, Unusable> {
         }
     }
     if parsed.keys.is_empty() { Err(Unusable::NoKey) } else { Ok(parsed) }
+}
+
+/// A key that a client shows of its own, and what it is named by (RFC 7638).
+pub(crate) struct Shown {
+    pub(crate) key: Key,
+    pub(crate) thumbprint: [u8; 32],
+}
+
+/// Reads one JWK, to verify with the one algorithm that its owner signed with.
+pub(crate) fn shown(entry: &Value, algorithm: Algorithm) -> Result<Shown, Why> {
+    let key = key(entry.clone(), &[algorithm])?;
+    let jwk: Jwk = serde_json::from_value(entry.clone()).map_err(|_| Why::Malformed)?;
+    let thumbprint = jwk.thumbprint(ThumbprintHash::SHA256).map_err(|_| Why::Malformed)?;
+    let thumbprint = URL_SAFE_NO_PAD.decode(thumbprint).map_err(|_| Why::Malformed)?;
+    let thumbprint = thumbprint.try_into().map_err(|_| Why::Malformed)?;
+    Ok(Shown { key, thumbprint })
 }
 
 fn key(entry: Value, allowed: &[Algorithm]) -> Result<Key, Why> {
@@ -195,8 +215,6 @@ pub(crate) const LONGEST_ID: usize = 256;
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine as _;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use serde_json::json;
 
     use super::*;
@@ -370,6 +388,24 @@ mod tests {
         let parsed = parse(set.as_bytes()).unwrap();
         assert_eq!((parsed.keys.len(), parsed.skipped.len()), (100, 9_900));
         assert_eq!(parsed.skipped[0].why, Why::TooMany);
+    }
+
+    #[test]
+    fn a_shown_key_is_as_strong_as_a_published_one_and_named_by_its_own_numbers() {
+        // RFC 9449 section 6.1: the key of its examples, and its thumbprint.
+        let mut jwk = json!({
+            "kty": "EC", "crv": "P-256", "ext": true,
+            "x": "l8tFrhx-34tV3hRICRDY9zCkDlpBhF42UQUfWVAWBFs",
+            "y": "9VE4jf_Ok_o64zbTTlcuNJajHmt6v9TDVrU0CdvGRDA",
+        });
+        let thumbprint = |jwk: &Value, algorithm| shown(jwk, algorithm).map(|key| key.thumbprint);
+        let named = URL_SAFE_NO_PAD.encode(thumbprint(&jwk, Algorithm::ES256).unwrap());
+        assert_eq!(named, "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I");
+        assert_eq!(thumbprint(&jwk, Algorithm::ES384), Err(Why::NotAllowed));
+        assert_eq!(thumbprint(&jwk, Algorithm::RS256), Err(Why::NotAllowed));
+        assert_eq!(thumbprint(&json!("a key"), Algorithm::ES256), Err(Why::Malformed));
+        jwk["d"] = json!("AQ");
+        assert_eq!(thumbprint(&jwk, Algorithm::ES256), Err(Why::Private));
     }
 
     #[test]

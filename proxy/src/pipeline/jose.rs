@@ -60,7 +60,7 @@ impl Typ {
 }
 
 /// Case matters (RFC 7515 section 4.1.1), and shared secrets are never an answer.
-fn algorithm(name: &str) -> Option<Algorithm> {
+pub(super) fn algorithm(name: &str) -> Option<Algorithm> {
     match name {
         "RS256" => Some(Algorithm::RS256),
         "RS384" => Some(Algorithm::RS384),

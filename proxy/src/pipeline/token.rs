@@ -46,17 +46,9 @@ impl<'a> BearerToken<'a> {
         Digest::of(self.0.as_bytes())
     }
 
-    /// The parts of a signed JWT in compact form, and of nothing else (RFC 8725bis section 3.14).
+    /// Its parts, if it is a signed JWT.
     pub(super) fn compact(self) -> Option<Compact<'a>> {
-        let (signed, signature) = self.0.rsplit_once('.')?;
-        let (header, payload) = signed.split_once('.')?;
-        let base64url = |part: &str| {
-            !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-        };
-        let whole =
-            self.0.len() <= MOST_BYTES && [header, payload, signature].into_iter().all(base64url);
-        whole.then_some(Compact { signed, header, payload, signature })
+        Compact::read(self.0).filter(|_| self.0.len() <= MOST_BYTES)
     }
 }
 
@@ -66,6 +58,20 @@ pub(super) struct Compact<'a> {
     pub(super) header: &'a str,
     pub(super) payload: &'a str,
     pub(super) signature: &'a str,
+}
+
+impl<'a> Compact<'a> {
+    /// The parts of a signed JWT in compact form, and of nothing else (RFC 8725bis section 3.14).
+    pub(super) fn read(text: &'a str) -> Option<Self> {
+        let (signed, signature) = text.rsplit_once('.')?;
+        let (header, payload) = signed.split_once('.')?;
+        let base64url = |part: &str| {
+            !part.is_empty()
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+        };
+        let whole = [header, payload, signature].into_iter().all(base64url);
+        whole.then_some(Self { signed, header, payload, signature })
+    }
 }
 
 /// SHA-256 of a token, or of a key id: what strangers chose, at a size that they did not.

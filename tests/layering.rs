@@ -18,7 +18,7 @@ const LAYERS: &[Layer] = &[
     ("outbound", &["config"],                                                  &["bytes", "http", "reqwest", "rustls", "thiserror", "tokio", "url"]),
     ("refresh",  &["config", "keys", "outbound", "pipeline", "record", "snapshot"], &["aws_lc_rs", "bytes", "http", "moka", "serde", "serde_json", "thiserror", "tokio", "tracing", "url"]),
     ("revoke",   &["config", "files", "pipeline", "record"],                   &["thiserror", "tokio", "tracing"]),
-    ("edge",     &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "rustls", "socket2", "thiserror", "tokio", "tracing"]),
+    ("edge",     &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "rustls", "socket2", "thiserror", "tokio", "tracing", "x509_parser"]),
     ("upstream", &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "tokio"]),
     ("stream",   &["pipeline", "snapshot", "upstream"],                        &["tokio"]),
     ("exchange", &["edge", "pipeline", "record", "snapshot", "stream", "upstream"], &["pingora_core"]),

@@ -39,7 +39,9 @@ impl Server {
     pub(crate) async fn start(config: Config) -> Result<Self, CannotStart> {
         let Config { boot, rules } = config;
         let acceptor = match &boot.tls {
-            Tls::Here { certificate, key } => Some(tls::acceptor(certificate, key)?),
+            Tls::Here { certificate, key, client_certificates } => {
+                Some(tls::acceptor(certificate, key, *client_certificates)?)
+            }
             Tls::Off => None,
         };
         let recorder = Recorder::new()?;

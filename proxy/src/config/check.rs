@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::file::{self, Section};
 use super::invalid::{Invalid, Wrong};
 use super::{
-    Boot, ClaimPath, Config, Forward, Limits, Log, LogFormat, OutboundRules, Resource, Rules, Tls,
-    Upstream, network, units,
+    Boot, ClaimPath, ClientCertificates, Config, Forward, Limits, Log, LogFormat, OutboundRules,
+    Resource, Rules, Tls, Upstream, network, units,
 };
 
 mod issuer;
@@ -105,7 +105,9 @@ fn tls(root: &mut Section<'_>, listen: SocketAddr) -> Option<Tls> {
     let mut section = root.section("tls")?;
     let certificate = section.required("certificate", value::path, "name the chain's PEM file");
     let key = section.required("key", value::path, "name the private key's PEM file");
-    Some(Tls::Here { certificate: certificate?, key: key? })
+    let asked = section.optional("client_certificates", value::client_certificates);
+    let client_certificates = asked.unwrap_or(ClientCertificates::Off);
+    Some(Tls::Here { certificate: certificate?, key: key?, client_certificates })
 }
 
 fn admin(root: &mut Section<'_>) -> SocketAddr {

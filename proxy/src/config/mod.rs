@@ -71,9 +71,20 @@ pub enum Tls {
         certificate: PathBuf,
         /// The leaf's private key, in PEM.
         key: PathBuf,
+        /// Whether clients are asked for certificates of their own.
+        client_certificates: ClientCertificates,
     },
     /// Nobody, or somebody in front of us.
     Off,
+}
+
+/// What is asked of clients in the handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// Nothing.
+    Off,
+    /// A certificate, if they have one. Any will do: what it is good for, a token says (RFC 8705).
+    Asked,
 }
 
 /// Bounds on what a client can make us hold or wait for.

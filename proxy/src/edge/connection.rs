@@ -13,6 +13,7 @@ use crate::config::Limits;
 pub(crate) struct Connection {
     start: Instant,
     is_h2: bool,
+    certificate: Option<[u8; 32]>,
     header_timeout: Duration,
     idle_timeout: Duration,
     body_timeout: Duration,
@@ -44,10 +45,16 @@ pub(super) struct Wait {
 }
 
 impl Connection {
-    pub(super) fn new(start: Instant, is_h2: bool, limits: &Limits) -> Self {
+    pub(super) fn new(
+        start: Instant,
+        is_h2: bool,
+        certificate: Option<[u8; 32]>,
+        limits: &Limits,
+    ) -> Self {
         let connection = Self {
             start,
             is_h2,
+            certificate,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
             body_timeout: limits.body_timeout,
@@ -66,6 +73,12 @@ impl Connection {
     pub(crate) fn of(digest: Option<&Digest>) -> Option<Arc<Self>> {
         let data = digest?.proxy_digest.as_ref()?.user_data.as_ref()?;
         data.downcast_ref::<Arc<Self>>().cloned()
+    }
+
+    /// SHA-256 of the certificate whose key the client has proved to hold.
+    #[expect(dead_code, reason = "no stage asks for it yet")]
+    pub(crate) fn certificate(&self) -> Option<[u8; 32]> {
+        self.certificate
     }
 
     /// A whole request head has arrived.

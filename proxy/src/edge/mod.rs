@@ -170,7 +170,11 @@ async fn is_left_over(connection: &Connection, stopped: watch::Receiver<bool>) {
 impl<A: ServerApp + Send + Sync + 'static> Door<A> {
     async fn hand_over<S: guard::Transport>(&self, stream: S, start: Instant) {
         let is_h2 = matches!(stream.selected_alpn_proto(), Some(pingora_core::protocols::ALPN::H2));
-        let connection = Arc::new(Connection::new(start, is_h2, &self.limits));
+        // Of one that showed none, the digest is empty.
+        let certificate = stream.get_ssl_digest();
+        let certificate = certificate.and_then(|tls| tls.cert_digest.as_slice().try_into().ok());
+        let connection = Connection::new(start, is_h2, certificate, &self.limits);
+        let connection = Arc::new(connection);
         let guarded = Guarded::new(stream, Arc::clone(&connection));
         tokio::select! {
             // Handed back only by protocols that are not spoken here.

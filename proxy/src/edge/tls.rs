@@ -1,5 +1,7 @@
 //! TLS 1.2 and 1.3 for the listener, with the process's one crypto provider.
 
+mod client;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,15 +16,26 @@ use rustls::server::ServerSessionMemoryCache;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ALL_VERSIONS, ServerConfig};
 
+use crate::config::ClientCertificates;
+use client::AnyCertificate;
+
 /// Reads certificate and key, and checks that they belong together.
-pub(crate) fn acceptor(certificate: &Path, key: &Path) -> Result<Acceptor, NoTls> {
+pub(crate) fn acceptor(
+    certificate: &Path,
+    key: &Path,
+    clients: ClientCertificates,
+) -> Result<Acceptor, NoTls> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let certified = certified(certificate, key, &provider)?;
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let any = AnyCertificate::new(&provider);
+    let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(ALL_VERSIONS)
-        .map_err(NoTls::Setup)?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+        .map_err(NoTls::Setup)?;
+    let builder = match clients {
+        ClientCertificates::Off => builder.with_no_client_auth(),
+        ClientCertificates::Asked => builder.with_client_cert_verifier(Arc::new(any)),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
     config.ticketer = Ticketer::new().map_err(NoTls::Setup)?;

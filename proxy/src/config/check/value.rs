@@ -10,8 +10,8 @@ use url::{Host, Url};
 
 use crate::config::invalid::Wrong;
 use crate::config::{
-    Authorization, ClaimPath, Issuer, LogFormat, OWN_HEADERS, Resource, Scope, TokenType, Upstream,
-    units,
+    Authorization, ClaimPath, ClientCertificates, Issuer, LogFormat, OWN_HEADERS, Resource, Scope,
+    TokenType, Upstream, units,
 };
 
 pub(in crate::config) type Checked<T> = Result<T, Wrong>;
@@ -42,6 +42,14 @@ pub(super) fn no_tls(text: &str) -> Checked<bool> {
             "neither off nor a section",
             "give tls.certificate and tls.key, or write tls: off for loopback",
         )),
+    }
+}
+
+pub(super) fn client_certificates(text: &str) -> Checked<ClientCertificates> {
+    match text {
+        "off" | "false" => Ok(ClientCertificates::Off),
+        "asked" => Ok(ClientCertificates::Asked),
+        _ => Err(Wrong::new("no such choice", "write off or asked")),
     }
 }
 

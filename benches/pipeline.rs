@@ -19,6 +19,7 @@ use mimalloc::MiMalloc;
 use proxy::config::{Config, Rules};
 use proxy::keys::{Keyring, jwks};
 use proxy::pipeline::framing::Bounds;
+use proxy::pipeline::proof::{Channel, Ledger};
 use proxy::pipeline::{Decision, Pipeline};
 use raw::{Raw, Signed};
 use tokens::{ISSUER, Issuer, RESOURCE};
@@ -87,7 +88,9 @@ impl Desk {
 
     fn pipeline(&self) -> Pipeline {
         let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 4 << 20 };
-        Pipeline::new(&self.rules, bounds, &[Arc::clone(&self.keyring)], &Arc::default())
+        let ledger = Arc::new(Ledger::new([0; 32]));
+        let keyrings = [Arc::clone(&self.keyring)];
+        Pipeline::new(&self.rules, bounds, &keyrings, &Arc::default(), ledger)
     }
 
     fn calls(&self, key: &tokens::Key) -> Result<Vec<Parts>, Box<dyn Error>> {
@@ -98,15 +101,20 @@ impl Desk {
 
     fn public(&self, bench: &mut Bencher<'_>, request: &Parts) {
         let pipeline = self.pipeline();
-        assert!(matches!(pipeline.decide(request, self.now), Decision::Answer(_)));
-        bench.iter(|| pipeline.decide(black_box(request), self.now));
+        assert!(matches!(
+            pipeline.decide(request, &Channel::default(), self.now),
+            Decision::Answer(_)
+        ));
+        bench.iter(|| pipeline.decide(black_box(request), &Channel::default(), self.now));
     }
 
     fn cached(&self, bench: &mut Bencher<'_>, calls: &[Parts]) {
         let pipeline = self.pipeline();
         self.admit(&pipeline, calls);
         let mut calls = calls.iter().cycle();
-        bench.iter(|| calls.next().map(|call| pipeline.decide(black_box(call), self.now)));
+        bench.iter(|| {
+            calls.next().map(|call| pipeline.decide(black_box(call), &Channel::default(), self.now))
+        });
     }
 
     /// The cache belongs to the pipeline: to a new one every token is new.
@@ -126,7 +134,8 @@ impl Desk {
 
     fn admit(&self, pipeline: &Pipeline, calls: &[Parts]) {
         for call in calls {
-            let decision = black_box(pipeline.decide(black_box(call), self.now));
+            let decision =
+                black_box(pipeline.decide(black_box(call), &Channel::default(), self.now));
             assert!(matches!(decision, Decision::Forward(_)), "a valid token was refused");
         }
     }

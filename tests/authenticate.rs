@@ -71,7 +71,7 @@ fn two_authorization_headers_are_a_bad_request_even_if_both_are_good() {
     let both = [("Authorization", bearer.as_str()), ("authorization", bearer.as_str())];
     let response = world.request("POST", "/mcp", &both);
     assert_eq!(response.status, 400);
-    let description = "send exactly one Authorization header with Bearer and one token";
+    let description = "send exactly one Authorization header with Bearer or DPoP and one token";
     assert_eq!(
         response.header("www-authenticate"),
         World::challenge("invalid_request", description)
@@ -226,8 +226,8 @@ fn refuses_a_token_of_nobody() {
 }
 
 #[test]
-fn refuses_a_token_that_is_bound_to_a_key() {
-    refuses("the token is bound to a key, and no proof of it is accepted here", |_, claims| {
+fn refuses_a_token_that_is_bound_to_no_key_that_there_can_be() {
+    refuses("the token is bound to something that cannot be proven here", |_, claims| {
         claims.set("cnf", json!({ "jkt": "x" }))
     });
 }

@@ -106,8 +106,7 @@ fn completes(interpreter: &str, script: &str, mode: &str, version: &str) {
     assert_eq!(whoami["scopes"], json!(["mcp:read"]));
     assert!(whoami["client_id"].is_string(), "{whoami}");
     assert_eq!(told["steps"][0], "POST /mcp 401");
-    let metadata = format!("https://{}/.well-known/oauth-protected-resource/mcp", stage.gateway);
-    let challenge = format!("Bearer resource_metadata=\"{metadata}\", scope=\"mcp:read\"");
+    let challenge = World::PLAIN_CHALLENGE.replace("mcp.example", &stage.gateway.to_string());
     assert_eq!(told["challenge"], challenge);
 }
 

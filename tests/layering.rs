@@ -24,7 +24,7 @@ const LAYERS: &[Layer] = &[
     ("exchange", &["edge", "pipeline", "record", "snapshot", "stream", "upstream"], &["pingora_core"]),
     ("gateway",  &["config", "edge", "exchange", "pipeline", "record", "refresh", "snapshot", "stream", "upstream"], &["async_trait", "bytes", "http", "pingora_core", "pingora_http", "pingora_proxy", "tokio", "tracing"]),
     ("admin",    &["edge", "keys", "record", "snapshot"],                              &["async_trait", "http", "pingora_core", "serde_json"]),
-    ("server",   &["admin", "config", "edge", "gateway", "outbound", "record", "refresh", "revoke", "snapshot"], &["pingora_core", "pingora_proxy", "prometheus", "socket2", "thiserror", "tokio", "tracing"]),
+    ("server",   &["admin", "config", "edge", "gateway", "outbound", "pipeline", "record", "refresh", "revoke", "snapshot"], &["aws_lc_rs", "pingora_core", "pingora_proxy", "prometheus", "socket2", "thiserror", "tokio", "tracing"]),
     ("dev",      &["config", "outbound", "record", "server"],                  &["aws_lc_rs", "axum", "base64", "clap", "http", "jsonwebtoken", "rcgen", "serde", "serde_json", "tempfile", "thiserror", "tokio", "tracing", "url"]),
     ("cli",      &["config", "dev", "record", "server"],                       &["clap", "tokio", "tracing"]),
     ("lib",      &["cli"],                                                     &["rustls"]),

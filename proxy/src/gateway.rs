@@ -21,8 +21,9 @@ use crate::config::Limits;
 use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::pipeline::Decision;
-use crate::pipeline::answer::Answer;
+use crate::pipeline::answer::{Answer, DPOP_NONCE};
 use crate::pipeline::framing::Misframed;
+use crate::pipeline::proof::Channel;
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
@@ -62,12 +63,14 @@ impl Gateway {
     async fn decide(&self, session: &Session, exchange: &Exchange) -> Decision {
         let pipeline = &exchange.snapshot.pipeline;
         let request = session.req_header();
-        let key = match pipeline.decide(request, now()) {
+        let certificate = exchange.connection.as_ref().and_then(|shared| shared.certificate());
+        let channel = Channel { certificate };
+        let key = match pipeline.decide(request, &channel, now()) {
             Decision::NeedKey(key) => key,
             decision @ (Decision::Answer(_) | Decision::Forward(_)) => return decision,
         };
         match self.refreshers.look_again(key).await {
-            Looked::Again => match pipeline.decide(request, now()) {
+            Looked::Again => match pipeline.decide(request, &channel, now()) {
                 Decision::NeedKey(key) => Decision::Answer(pipeline.reject_unknown(key)),
                 decision @ (Decision::Answer(_) | Decision::Forward(_)) => decision,
             },
@@ -200,7 +203,11 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        let standing = exchange.permit()?.standing();
+        let permit = exchange.permit()?;
+        if let Some(nonce) = permit.nonce() {
+            response.insert_header(DPOP_NONCE, nonce)?;
+        }
+        let standing = permit.standing();
         // Of known length, it is an answer on its way; else it goes on until somebody ends it.
         let is_stream = !response.status.is_informational()
             && !response.headers.contains_key(http::header::CONTENT_LENGTH);

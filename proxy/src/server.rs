@@ -20,6 +20,7 @@ use crate::edge::Edge;
 use crate::edge::tls::{self, NoTls};
 use crate::gateway::Gateway;
 use crate::outbound::{CannotFetch, Outbound};
+use crate::pipeline::proof::Ledger;
 use crate::record::{Recorder, Traffic};
 use crate::refresh::Refreshers;
 use crate::revoke::{NoList, Watcher};
@@ -45,7 +46,7 @@ impl Server {
             Tls::Off => None,
         };
         let recorder = Recorder::new()?;
-        let snapshot = Snapshot::new(&rules, &boot.limits);
+        let snapshot = Snapshot::new(&rules, &boot.limits, ledger()?);
         let (revoke, revoked) = watch::channel(0);
         let list = match rules.revocations {
             Some(file) => {
@@ -130,6 +131,12 @@ fn proxy(gateway: Gateway, limits: &Limits) -> HttpProxy<Gateway> {
     proxy
 }
 
+fn ledger() -> Result<Arc<Ledger>, CannotStart> {
+    let mut secret = [0; 32];
+    aws_lc_rs::rand::fill(&mut secret).map_err(|_| CannotStart::Random)?;
+    Ok(Arc::new(Ledger::new(secret)))
+}
+
 fn admin_limits(limits: &Limits) -> Limits {
     Limits { connections: ADMIN_CONNECTIONS, ..limits.clone() }
 }
@@ -156,6 +163,8 @@ pub(crate) enum CannotStart {
     Revocations(#[from] NoList),
     #[error("{0}")]
     Outbound(#[from] CannotFetch),
+    #[error("the system gives no random numbers")]
+    Random,
     #[error("the metrics cannot be set up: {0}")]
     Metrics(#[from] prometheus::Error),
 }

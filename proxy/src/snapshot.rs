@@ -9,6 +9,7 @@ use crate::config::{Limits, Rules, TrustedIssuer, Upstream};
 use crate::keys::Keyring;
 use crate::pipeline::Pipeline;
 use crate::pipeline::framing::Bounds;
+use crate::pipeline::proof::Ledger;
 use crate::pipeline::revocation::Revocations;
 
 /// One consistent generation of the rules, ready to use. Immutable.
@@ -29,7 +30,7 @@ pub(crate) struct KeyHolder {
 }
 
 impl Snapshot {
-    pub(crate) fn new(rules: &Rules, limits: &Limits) -> Self {
+    pub(crate) fn new(rules: &Rules, limits: &Limits, ledger: Arc<Ledger>) -> Self {
         let holder =
             |issuer: &TrustedIssuer| KeyHolder { issuer: issuer.clone(), keyring: Arc::default() };
         let issuers: Vec<KeyHolder> = rules.issuers.iter().map(holder).collect();
@@ -41,7 +42,7 @@ impl Snapshot {
         };
         let revocations = Arc::default();
         Self {
-            pipeline: Pipeline::new(rules, bounds, &keyrings, &revocations),
+            pipeline: Pipeline::new(rules, bounds, &keyrings, &revocations, ledger),
             upstream: rules.upstream.clone(),
             body_bytes: limits.body_bytes,
             issuers,

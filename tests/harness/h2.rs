@@ -1,13 +1,14 @@
 //! A client that speaks HTTP/2 over TLS.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request};
-use rustls::ALL_VERSIONS;
+use rustls::{ALL_VERSIONS, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -39,9 +40,13 @@ pub(crate) struct Answer {
 
 impl H2 {
     pub(crate) fn connect(address: SocketAddr, identity: &Identity) -> Self {
+        Self::connect_as(address, identity.client(&["h2"], ALL_VERSIONS))
+    }
+
+    pub(crate) fn connect_as(address: SocketAddr, client: Arc<ClientConfig>) -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
-        let tls = TlsConnector::from(identity.client(&["h2"], ALL_VERSIONS));
+        let tls = TlsConnector::from(client);
         let (requests, connection) = runtime.block_on(async {
             let socket = TcpStream::connect(address).await.unwrap();
             let stream = tls.connect(Identity::name(), socket).await.unwrap();

@@ -4,6 +4,7 @@ mod certificate;
 mod h2;
 mod identity;
 mod issuer;
+mod proof;
 mod tls_listener;
 mod upstream;
 mod wire;
@@ -11,8 +12,9 @@ mod world;
 
 pub(crate) use certificate::Certificate;
 pub(crate) use h2::H2;
-pub(crate) use identity::Identity;
+pub(crate) use identity::{ClientCertificate, Identity};
 pub(crate) use issuer::{Claims, Issuer, Key, now};
+pub(crate) use proof::{Proof, ProofKey};
 pub(crate) use tls_listener::TlsListener;
 pub(crate) use upstream::{Seen, Upstream};
 pub(crate) use wire::{Response, Wire};

@@ -11,6 +11,7 @@ use super::{
     Resource, Rules, Tls, Upstream, network, units,
 };
 
+mod dpop;
 mod issuer;
 pub(super) mod value;
 
@@ -37,14 +38,16 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let upstream = upstream(&mut root);
     let forward = forward(&mut root);
     let revocations = revocations(&mut root);
+    let dpop = dpop::rules(&mut root);
     if let Some((resource, ..)) = &protected {
         agree(&root, listen, admin, tls.as_ref(), resource, upstream.as_ref());
     }
     let (resource, name, documentation, scopes) = protected?;
+    let tls = tls?;
     Some(Config {
         boot: Boot {
             listen,
-            tls: tls?,
+            tls: tls.clone(),
             admin,
             limits,
             outbound,
@@ -60,6 +63,11 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             upstream: upstream?,
             forward,
             revocations,
+            dpop,
+            client_certificates: match tls {
+                Tls::Here { client_certificates, .. } => client_certificates,
+                Tls::Off => ClientCertificates::Off,
+            },
         },
     })
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod deny;
+mod dpop;
 mod file;
 mod invalid;
 mod network;
@@ -18,6 +19,7 @@ use jsonwebtoken::Algorithm;
 use url::Url;
 
 pub use deny::DenyList;
+pub use dpop::{Dpop, NonceKey, Nonces};
 pub use invalid::Invalid;
 pub use network::Network;
 
@@ -158,6 +160,10 @@ pub struct Rules {
     pub forward: Forward,
     /// The file that lists what is revoked.
     pub revocations: Option<PathBuf>,
+    /// How strictly proofs of possession are asked for.
+    pub dpop: Dpop,
+    /// Whether clients can prove to hold a certificate.
+    pub client_certificates: ClientCertificates,
 }
 
 /// An authorization server, and what its tokens must look like.

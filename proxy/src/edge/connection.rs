@@ -76,7 +76,6 @@ impl Connection {
     }
 
     /// SHA-256 of the certificate whose key the client has proved to hold.
-    #[expect(dead_code, reason = "no stage asks for it yet")]
     pub(crate) fn certificate(&self) -> Option<[u8; 32]> {
         self.certificate
     }

@@ -2,13 +2,14 @@
 
 use bytes::Bytes;
 use http::response::Builder;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use super::authenticate::Rejected;
 use super::authorize::Forbidden;
 use super::challenge::Challenge;
 use super::framing::Misframed;
+use super::proof::Unproven;
 use super::token::Principal;
 
 /// One variant per reply that a client can see.
@@ -26,12 +27,16 @@ pub enum Answer {
     NoCredentials(Challenge),
     /// 401: with another token.
     InvalidToken(Challenge, Rejected),
+    /// 401: with a proof, or another one; and the nonce that it must hold.
+    Unproven(Challenge, Unproven, Option<HeaderValue>),
     /// 400: credentials given in a way that nobody should guess about.
     BadCredentials(Challenge),
     /// 403: come back with more scope.
     InsufficientScope(Challenge, Forbidden),
     /// 503: we cannot judge now.
     NoKeys,
+    /// 503: nobody could say whether this proof has been used before.
+    ProofsFull,
     /// 404.
     NotFound,
     /// 405 at a public place.
@@ -66,9 +71,13 @@ impl Answer {
             Self::InvalidToken(challenge, why) => {
                 challenged(reply, challenge).body(error("invalid_token", &why.to_string()))
             }
+            Self::Unproven(challenge, why, nonce) => {
+                with_nonce(challenged(reply, challenge), nonce)
+                    .body(error(why.error(), &why.to_string()))
+            }
             Self::BadCredentials(challenge) => challenged(reply, challenge).body(error(
                 "invalid_request",
-                "send exactly one Authorization header: Bearer and one token",
+                "send exactly one Authorization header: Bearer or DPoP, and one token",
             )),
             Self::InsufficientScope(challenge, _) => challenged(reply, challenge).body(error(
                 "insufficient_scope",
@@ -78,6 +87,9 @@ impl Answer {
                 "temporarily_unavailable",
                 "the keys to check the token with cannot be had now; try again",
             )),
+            Self::ProofsFull => stored_never(reply)
+                .header(header::RETRY_AFTER, "60")
+                .body(error("temporarily_unavailable", &Unproven::Full.to_string())),
             Self::NotFound => {
                 stored_never(reply).body(error("not_found", "nothing is served here"))
             }
@@ -115,6 +127,8 @@ impl Answer {
             Self::Healthy => "health",
             Self::NoCredentials(_) => "no_credentials",
             Self::InvalidToken(_, why) => why.code(),
+            Self::Unproven(_, why, _) => why.code(),
+            Self::ProofsFull => Unproven::Full.code(),
             Self::BadCredentials(_) => "bad_credentials",
             Self::InsufficientScope(..) => "insufficient_scope",
             Self::NoKeys => "no_keys",
@@ -138,10 +152,12 @@ impl Answer {
         match self {
             Self::Metadata(_) | Self::Landing(_) | Self::Healthy => StatusCode::OK,
             Self::MetadataPreflight(_) => StatusCode::NO_CONTENT,
-            Self::NoCredentials(_) | Self::InvalidToken(..) => StatusCode::UNAUTHORIZED,
+            Self::NoCredentials(_) | Self::InvalidToken(..) | Self::Unproven(..) => {
+                StatusCode::UNAUTHORIZED
+            }
             Self::BadCredentials(_) | Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::InsufficientScope(..) => StatusCode::FORBIDDEN,
-            Self::NoKeys => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoKeys | Self::ProofsFull => StatusCode::SERVICE_UNAVAILABLE,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Misframed(why) => misframed(*why).0,
@@ -183,6 +199,13 @@ fn preflight(reply: Builder, wanted: Option<HeaderValue>) -> Builder {
     }
 }
 
+fn with_nonce(reply: Builder, nonce: Option<HeaderValue>) -> Builder {
+    match nonce {
+        Some(nonce) => reply.header(DPOP_NONCE, nonce),
+        None => reply,
+    }
+}
+
 fn challenged(reply: Builder, challenge: Challenge) -> Builder {
     stored_never(reply).header(header::WWW_AUTHENTICATE, challenge.into_header())
 }
@@ -194,5 +217,8 @@ fn stored_never(reply: Builder) -> Builder {
 fn error(code: &str, description: &str) -> Bytes {
     json!({ "error": code, "error_description": description }).to_string().into()
 }
+
+/// RFC 9449 section 8.
+pub(crate) const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 
 const JSON: &str = "application/json";

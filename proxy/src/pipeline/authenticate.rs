@@ -16,6 +16,7 @@ use moka::sync::Cache;
 use super::claims::Claims;
 use super::headers::{ClaimHeaders, Stamped};
 use super::jose::Header;
+use super::proof::Confirmation;
 use super::revocation::Revocations;
 use super::token::{BearerToken, Digest, Principal};
 use crate::config::Rules;
@@ -141,6 +142,11 @@ impl VerifiedToken {
 
     pub(super) fn standing(&self) -> Standing {
         Standing(Arc::clone(&self.verdict))
+    }
+
+    /// What whoever sends it must prove.
+    pub(super) fn confirmation(&self) -> Confirmation {
+        self.verdict.confirmation
     }
 
     /// Whether it had been verified before.

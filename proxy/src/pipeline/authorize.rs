@@ -1,7 +1,10 @@
 //! May this principal do this?
 
-use super::authenticate::{Standing, VerifiedToken};
+use http::HeaderValue;
+
+use super::authenticate::Standing;
 use super::headers::Stamped;
+use super::proof::Proven;
 use super::token::Principal;
 use crate::config::Scope;
 
@@ -17,8 +20,8 @@ impl Policy {
     }
 
     /// Turns proof of identity into permission to pass.
-    pub fn authorize(&self, token: VerifiedToken) -> Result<Permit, Forbidden> {
-        let principal = token.principal();
+    pub fn authorize(&self, token: Proven) -> Result<Permit, Forbidden> {
+        let principal = token.token().principal();
         if self.required.iter().all(|scope| principal.has_scope(scope.as_str())) {
             return Ok(Permit(token));
         }
@@ -29,37 +32,47 @@ impl Policy {
 /// Leave to reach the upstream, and whose it is. Only [`Policy::authorize`] makes one.
 #[must_use]
 #[derive(Debug)]
-pub struct Permit(VerifiedToken);
+pub struct Permit(Proven);
 
 impl Permit {
     /// Who may pass.
     pub fn principal(&self) -> &Principal {
-        self.0.principal()
+        self.0.token().principal()
     }
 
     /// By what a stream that it began may go on.
     pub(crate) fn standing(&self) -> Standing {
-        self.0.standing()
+        self.0.token().standing()
     }
 
     /// What the upstream is told of them.
     pub(super) fn headers(&self) -> &Stamped {
-        self.0.headers()
+        self.0.token().headers()
+    }
+
+    /// Whether the token is worth nothing to the upstream.
+    pub(super) fn is_bound(&self) -> bool {
+        self.0.token().confirmation().is_bound()
+    }
+
+    /// The nonce that the client is to use from now on, if that is news to it.
+    pub(crate) fn nonce(&self) -> Option<&HeaderValue> {
+        self.0.nonce()
     }
 
     /// Whether the token had been verified before.
     pub(crate) fn remembered(&self) -> bool {
-        self.0.remembered()
+        self.0.token().remembered()
     }
 }
 
 /// The token is good, but not for this.
 #[derive(Debug)]
-pub struct Forbidden(VerifiedToken);
+pub struct Forbidden(Proven);
 
 impl Forbidden {
     /// Who may not pass.
     pub fn principal(&self) -> &Principal {
-        self.0.principal()
+        self.0.token().principal()
     }
 }

@@ -127,6 +127,10 @@ impl Relay {
         for name in dropped {
             headers.remove(name);
         }
+        // Bound to somebody else's key: the upstream could only misuse it.
+        if permit.is_bound() {
+            headers.remove(AUTHORIZATION);
+        }
         join_cookies(headers);
         // The name that clients dialled means nothing to the upstream.
         headers.insert(HOST, self.host.clone());

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::config::{Issuer, Rules, Scope};
+use super::proof::ALGORITHMS;
+use crate::config::{ClientCertificates, Issuer, Rules, Scope};
 
 /// Written once per snapshot; served many times.
 #[derive(Debug)]
@@ -27,6 +28,12 @@ impl Metadata {
                 .collect(),
             scopes_supported: rules.scopes.iter().map(Scope::as_str).collect(),
             bearer_methods_supported: ["header"],
+            dpop_signing_alg_values_supported: ALGORITHMS,
+            dpop_bound_access_tokens_required: rules.dpop.required,
+            tls_client_certificate_bound_access_tokens: match rules.client_certificates {
+                ClientCertificates::Off => false,
+                ClientCertificates::Asked => true,
+            },
             resource_name: rules.name.as_deref(),
             resource_documentation: rules.documentation.as_ref().map(url::Url::as_str),
         };
@@ -60,10 +67,21 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
     bearer_methods_supported: [&'a str; 1],
+    dpop_signing_alg_values_supported: [&'a str; ALGORITHMS.len()],
+    #[serde(skip_serializing_if = "is_default")]
+    dpop_bound_access_tokens_required: bool,
+    #[serde(skip_serializing_if = "is_default")]
+    tls_client_certificate_bound_access_tokens: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     resource_documentation: Option<&'a str>,
+}
+
+/// RFC 9728 section 3.2: what is not so goes without saying.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_default(value: &bool) -> bool {
+    !value
 }
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";

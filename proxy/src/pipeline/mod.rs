@@ -9,7 +9,6 @@ pub mod framing;
 pub mod headers;
 mod jose;
 mod metadata;
-#[expect(dead_code, reason = "no stage asks it yet")]
 pub mod proof;
 pub mod revocation;
 mod route;
@@ -32,6 +31,7 @@ use challenge::Challenges;
 use framing::Bounds;
 use headers::Relay;
 use metadata::Metadata;
+use proof::{Channel, Ledger, Proofs, Sent, Unproven};
 use revocation::Revocations;
 use route::Route;
 use token::{BearerToken, NoBearer};
@@ -57,6 +57,7 @@ pub struct Pipeline {
     metadata: Metadata,
     challenges: Challenges,
     verifier: Verifier,
+    proofs: Proofs,
     policy: Policy,
     relay: Relay,
 }
@@ -68,22 +69,24 @@ impl Pipeline {
         bounds: Bounds,
         keyrings: &[Arc<Keyring>],
         revocations: &Arc<Revocations>,
+        ledger: Arc<Ledger>,
     ) -> Self {
         let metadata = Metadata::new(rules);
         Self {
             bounds,
             endpoint: rules.resource.path().to_owned(),
             landing: landing(rules, &metadata),
-            challenges: Challenges::new(metadata.url(), &rules.scopes),
+            challenges: Challenges::new(metadata.url(), &rules.scopes, rules.dpop.required),
             metadata,
             verifier: Verifier::new(rules, keyrings, revocations),
+            proofs: Proofs::new(rules, ledger),
             policy: Policy::new(&rules.scopes),
             relay: Relay::new(&rules.forward, &rules.upstream),
         }
     }
 
     /// The whole pipeline, top to bottom.
-    pub fn decide(&self, request: &Parts, now: SystemTime) -> Decision {
+    pub fn decide(&self, request: &Parts, channel: &Channel, now: SystemTime) -> Decision {
         if let Err(why) = self.bounds.check_head(request) {
             return Decision::Answer(Answer::Misframed(why));
         }
@@ -100,22 +103,27 @@ impl Pipeline {
             Route::WrongMethod(allowed) => Answer::WrongMethod(allowed),
             Route::Ambiguous => Answer::Ambiguous,
             Route::Unknown => Answer::NotFound,
-            Route::Protected => return self.admit(request, now),
+            Route::Protected => return self.admit(request, channel, now),
         })
     }
 
-    /// Authenticate, then authorize: the only way to a [`Permit`].
-    fn admit(&self, request: &Parts, now: SystemTime) -> Decision {
-        let bearer = match BearerToken::from_headers(&request.headers) {
-            Ok(bearer) => bearer,
+    /// Authenticate, then have it proven, then authorize: the only way to a [`Permit`].
+    fn admit(&self, request: &Parts, channel: &Channel, now: SystemTime) -> Decision {
+        let (scheme, token) = match BearerToken::from_headers(&request.headers) {
+            Ok(credentials) => credentials,
             Err(why) => return Decision::Answer(self.ask_for_token(why)),
         };
-        let verified = match self.verifier.verify(bearer, now) {
+        let verified = match self.verifier.verify(token, now) {
             Ok(verified) => verified,
             Err(Rejected::UnknownKey(key)) => return Decision::NeedKey(key),
             Err(why) => return Decision::Answer(self.reject(why)),
         };
-        let permit = match self.policy.authorize(verified) {
+        let sent = Sent { request, channel, scheme, token };
+        let proven = match self.proofs.prove(verified, &sent, now) {
+            Ok(proven) => proven,
+            Err(why) => return Decision::Answer(self.distrust(why, now)),
+        };
+        let permit = match self.policy.authorize(proven) {
             Ok(permit) => permit,
             Err(forbidden) => {
                 let challenge = self.challenges.insufficient_scope();
@@ -155,7 +163,7 @@ impl Pipeline {
             }
             NoBearer::Repeated | NoBearer::Malformed => {
                 Answer::BadCredentials(self.challenges.invalid_request(
-                    "send exactly one Authorization header with Bearer and one token",
+                    "send exactly one Authorization header with Bearer or DPoP and one token",
                 ))
             }
         }
@@ -167,6 +175,14 @@ impl Pipeline {
             return Answer::NoKeys;
         }
         Answer::InvalidToken(self.challenges.invalid_token(why), why)
+    }
+
+    fn distrust(&self, why: Unproven, now: SystemTime) -> Answer {
+        // Ours is the trouble, not the proof.
+        if why == Unproven::Full {
+            return Answer::ProofsFull;
+        }
+        Answer::Unproven(self.challenges.unproven(why), why, self.proofs.nonce(now))
     }
 }
 

@@ -5,15 +5,163 @@ mod dpop;
 mod nonce;
 mod replay;
 mod target;
+mod unproven;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderValue;
+use http::request::Parts;
 use serde_json::Value;
 
+use super::authenticate::VerifiedToken;
 use super::claims::Claims;
+use super::token::{BearerToken, Scheme};
+use crate::config;
+pub(super) use dpop::ALGORITHMS;
+use dpop::{Asked, Proof};
+use nonce::{Nonces, Standing};
+use replay::Used;
+pub use unproven::Unproven;
 
 /// SHA-256 of a client certificate, of a key's public numbers, or of a token.
 pub(super) type Sha256 = [u8; 32];
+
+/// Asks of every request with a bound token that it be proven.
+pub(super) struct Proofs {
+    origin: String,
+    required: bool,
+    nonces: Option<Nonces>,
+    ledger: Arc<Ledger>,
+}
+
+impl Proofs {
+    pub(super) fn new(rules: &config::Rules, ledger: Arc<Ledger>) -> Self {
+        let nonces = match &rules.dpop.nonces {
+            config::Nonces::Off => None,
+            config::Nonces::OwnKey => Some(Nonces::new(&ledger.secret)),
+            config::Nonces::SharedKey(key) => Some(Nonces::new(key.as_bytes())),
+        };
+        Self { origin: rules.resource.origin(), required: rules.dpop.required, nonces, ledger }
+    }
+
+    /// Believes that the sender may use the token. A proof counts as used only after everything
+    /// else has held.
+    pub(super) fn prove(
+        &self,
+        token: VerifiedToken,
+        sent: &Sent<'_>,
+        now: SystemTime,
+    ) -> Result<Proven, Unproven> {
+        let Confirmation { key, certificate } = token.confirmation();
+        match (certificate, sent.channel.certificate) {
+            (Some(bound), Some(shown)) if bound == shown => (),
+            (Some(_), Some(_)) => return Err(Unproven::OtherCertificate),
+            (Some(_), None) => return Err(Unproven::NoCertificate),
+            (None, _) => (),
+        }
+        let nonce = match (sent.scheme, key) {
+            (Scheme::Bearer, Some(_)) => return Err(Unproven::SentAsBearer),
+            (Scheme::Dpop, None) => return Err(Unproven::NotBound),
+            (Scheme::Bearer, None) if self.required => return Err(Unproven::Required),
+            (Scheme::Bearer, None) => None,
+            (Scheme::Dpop, Some(key)) => self.check_proof(sent, &key, since_epoch(now))?,
+        };
+        Ok(Proven { token, nonce })
+    }
+
+    /// Returns the nonce that the client should use next, if its own ends soon.
+    fn check_proof(
+        &self,
+        sent: &Sent<'_>,
+        key: &Sha256,
+        now: Duration,
+    ) -> Result<Option<HeaderValue>, Unproven> {
+        let token = sent.token.digest();
+        let asked = Asked {
+            method: &sent.request.method,
+            origin: &self.origin,
+            path: sent.request.uri.path(),
+            token: token.as_bytes(),
+            key,
+            now,
+        };
+        let proof = Proof::read(&sent.request.headers, &asked)?;
+        let standing = match &self.nonces {
+            Some(nonces) => nonces.judge(proof.nonce.as_deref().unwrap_or_default(), now),
+            None => Standing::Current,
+        };
+        if standing == Standing::Unknown {
+            return Err(Unproven::Nonce);
+        }
+        self.ledger.used.note(key, &proof.id, now)?;
+        Ok(self.next_nonce(now).filter(|_| standing == Standing::Ending))
+    }
+
+    /// What the next proof should hold, if nonces are asked for.
+    pub(super) fn nonce(&self, now: SystemTime) -> Option<HeaderValue> {
+        self.next_nonce(since_epoch(now))
+    }
+
+    fn next_nonce(&self, now: Duration) -> Option<HeaderValue> {
+        HeaderValue::from_str(&self.nonces.as_ref()?.current(now)).ok()
+    }
+}
+
+fn since_epoch(now: SystemTime) -> Duration {
+    now.duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// What came with a token.
+pub(super) struct Sent<'a> {
+    pub(super) request: &'a Parts,
+    pub(super) channel: &'a Channel,
+    pub(super) scheme: Scheme,
+    pub(super) token: BearerToken<'a>,
+}
+
+/// What is known of the connection that a request came on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Channel {
+    /// SHA-256 of the certificate whose key the client has proved to hold.
+    pub certificate: Option<[u8; 32]>,
+}
+
+/// What must outlive a change of the rules: which proofs have been used, and a secret of this
+/// process.
+pub struct Ledger {
+    used: Used,
+    secret: [u8; 32],
+}
+
+impl Ledger {
+    /// `secret` is random: whoever knows it can make nonces ahead of time.
+    pub fn new(secret: [u8; 32]) -> Self {
+        Self { used: Used::new(), secret }
+    }
+}
+
+/// A token and proof that its sender may use it. Only [`Proofs::prove`] makes one.
+#[must_use]
+#[derive(Debug)]
+pub struct Proven {
+    token: VerifiedToken,
+    nonce: Option<HeaderValue>,
+}
+
+impl Proven {
+    pub(super) fn token(&self) -> &VerifiedToken {
+        &self.token
+    }
+
+    /// What the client's next proof should hold; its own nonce ends soon.
+    pub(super) fn nonce(&self) -> Option<&HeaderValue> {
+        self.nonce.as_ref()
+    }
+}
 
 /// What a token says that its sender must prove (RFC 7800 `cnf`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,104 +204,15 @@ fn digest(value: &Value) -> Result<Sha256, Unprovable> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Unprovable;
 
-/// Why it is not believed that the sender may use the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unproven {
-    /// RFC 9449 section 7.2: whoever stole it would send it so.
-    #[error("the token is bound to a key: send it under the DPoP scheme, with a proof")]
-    SentAsBearer,
-    /// The scheme promises what the token does not say.
-    #[error("the token is not bound to a key, so the DPoP scheme is not for it")]
-    NotBound,
-    /// The operator wants bound tokens only.
-    #[error("only tokens that are bound to a key are accepted here")]
-    Required,
-    /// No TLS here, no certificate asked for, or none shown.
-    #[error("the token is bound to a client certificate, and this connection showed none")]
-    NoCertificate,
-    /// Whoever sends it is not whom it was given to.
-    #[error("the token is bound to another client certificate")]
-    OtherCertificate,
-    /// Check 1, too few.
-    #[error("the request carries no DPoP proof")]
-    NoProof,
-    /// Check 1, too many.
-    #[error("the request carries more than one DPoP proof")]
-    Repeated,
-    /// Check 2.
-    #[error("the DPoP proof is not a signed JWT in compact form")]
-    NotAJwt,
-    /// RFC 7515 section 4.1.11.
-    #[error("the DPoP proof demands an extension that is not supported")]
-    Critical,
-    /// Check 3.
-    #[error("the claim {0} of the DPoP proof is missing or malformed")]
-    Claim(&'static str),
-    /// Check 4.
-    #[error("the typ of the DPoP proof is not dpop+jwt")]
-    Type,
-    /// Check 5.
-    #[error("the DPoP proof is signed with an algorithm that is not allowed")]
-    Algorithm,
-    /// Check 6.
-    #[error("the signature of the DPoP proof is wrong")]
-    Signature,
-    /// Checks 5 and 7: private, weak, or not for the algorithm.
-    #[error("the DPoP proof shows no public key that its algorithm can be checked with")]
-    Key,
-    /// Check 8.
-    #[error("the DPoP proof is for another method")]
-    Method,
-    /// Check 9.
-    #[error("the DPoP proof is for another address")]
-    Target,
-    /// Check 10.
-    #[error("the DPoP proof needs the nonce that this answer gives")]
-    Nonce,
-    /// Check 11.
-    #[error("the DPoP proof is too old, or from the future")]
-    Time,
-    /// Check 12, first half.
-    #[error("the DPoP proof is for another token")]
-    OtherToken,
-    /// Check 12, second half.
-    #[error("the token is bound to another key than the DPoP proof is signed with")]
-    OtherKey,
-    /// Section 11.1.
-    #[error("the DPoP proof has been used before")]
-    Replayed,
-    /// Nobody can say whether it has been used before: not the caller's fault.
-    #[error("no further DPoP proofs can be remembered now")]
-    Full,
+impl fmt::Debug for Proofs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "proofs for {}", self.origin)
+    }
 }
 
-impl Unproven {
-    /// Its name in logs and metrics.
-    pub(crate) fn code(self) -> &'static str {
-        match self {
-            Self::SentAsBearer => "token_sent_as_bearer",
-            Self::NotBound => "token_not_bound",
-            Self::Required => "token_bound_required",
-            Self::NoCertificate => "certificate_missing",
-            Self::OtherCertificate => "certificate_other",
-            Self::NoProof => "proof_missing",
-            Self::Repeated => "proof_repeated",
-            Self::NotAJwt => "proof_not_a_jwt",
-            Self::Critical => "proof_critical",
-            Self::Claim(_) => "proof_claim",
-            Self::Type => "proof_type",
-            Self::Algorithm => "proof_algorithm",
-            Self::Signature => "proof_signature",
-            Self::Key => "proof_key",
-            Self::Method => "proof_method",
-            Self::Target => "proof_target",
-            Self::Nonce => "proof_nonce",
-            Self::Time => "proof_time",
-            Self::OtherToken => "proof_other_token",
-            Self::OtherKey => "proof_other_key",
-            Self::Replayed => "proof_replayed",
-            Self::Full => "proofs_full",
-        }
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ledger(…)")
     }
 }
 

@@ -13,7 +13,8 @@ upstream: {address: unix:/run/backend.sock}
 ";
     let config = Config::parse(text).unwrap();
     let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 1 << 20 };
-    Pipeline::new(&config.rules, bounds, &[Arc::default()], &Arc::default())
+    let ledger = Arc::new(Ledger::new([0; 32]));
+    Pipeline::new(&config.rules, bounds, &[Arc::default()], &Arc::default(), ledger)
 }
 
 fn request(method: &Method, path: &str, headers: &[(&str, &str)]) -> Parts {
@@ -25,7 +26,7 @@ fn request(method: &Method, path: &str, headers: &[(&str, &str)]) -> Parts {
 }
 
 fn answer(request: &Parts) -> (StatusCode, HeaderMap, String) {
-    match pipeline().decide(request, SystemTime::UNIX_EPOCH) {
+    match pipeline().decide(request, &Channel::default(), SystemTime::UNIX_EPOCH) {
         Decision::Answer(answer) => {
             let (parts, body) = answer.into_response().unwrap().into_parts();
             (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
@@ -45,6 +46,9 @@ fn without_credentials_the_challenge_names_no_error() {
     assert_eq!(
         headers[header::WWW_AUTHENTICATE],
         "Bearer resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/mcp\", \
+         scope=\"mcp:read mcp:call\", \
+         DPoP algs=\"ES256 ES384 EdDSA Ed25519 PS256 RS256\", \
+         resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/mcp\", \
          scope=\"mcp:read mcp:call\""
     );
 }
@@ -79,7 +83,7 @@ fn the_metadata_is_the_same_document_at_both_places() {
     assert_eq!(own, at("/.well-known/oauth-protected-resource/mcp/").2);
     assert_eq!(
         own,
-        r#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://id.example"],"scopes_supported":["mcp:read","mcp:call"],"bearer_methods_supported":["header"]}"#
+        r#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://id.example"],"scopes_supported":["mcp:read","mcp:call"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256","ES384","EdDSA","Ed25519","PS256","RS256"]}"#
     );
 }
 
@@ -146,7 +150,7 @@ fn no_refusal_is_stored() {
 #[test]
 fn no_challenge_can_be_misread() {
     use authenticate::Rejected;
-    let challenges = Challenges::new("https://h/.well-known/x/mcp", &[]);
+    let challenges = Challenges::new("https://h/.well-known/x/mcp", &[], false);
     let all = [
         Rejected::NotAJwt,
         Rejected::Algorithm,
@@ -166,8 +170,52 @@ fn no_challenge_can_be_misread() {
         let header = challenges.invalid_token(why).into_header();
         let text = header.to_str().unwrap();
         assert!(text.starts_with("Bearer error=\"invalid_token\", error_description=\""), "{text}");
-        assert_eq!(text.matches('=').count(), 3, "{text}");
-        assert_eq!(text.matches('"').count(), 6, "{text}");
+        assert_eq!(text.matches('=').count(), 7, "{text}");
+        assert_eq!(text.matches('"').count(), 14, "{text}");
         assert!(!text.contains("scope=") && !text.contains('\\'), "{text}");
+    }
+}
+
+#[test]
+fn no_challenge_about_a_proof_can_be_misread() {
+    use proof::Unproven;
+    let all = [
+        Unproven::SentAsBearer,
+        Unproven::NotBound,
+        Unproven::Required,
+        Unproven::NoCertificate,
+        Unproven::OtherCertificate,
+        Unproven::NoProof,
+        Unproven::Repeated,
+        Unproven::NotAJwt,
+        Unproven::Critical,
+        Unproven::Claim("htu"),
+        Unproven::Type,
+        Unproven::Algorithm,
+        Unproven::Signature,
+        Unproven::Key,
+        Unproven::Method,
+        Unproven::Target,
+        Unproven::Nonce,
+        Unproven::Time,
+        Unproven::OtherToken,
+        Unproven::OtherKey,
+        Unproven::Replayed,
+        Unproven::Full,
+    ];
+    for dpop_only in [false, true] {
+        let challenges = Challenges::new("https://h/.well-known/x/mcp", &[], dpop_only);
+        for why in all {
+            let header = challenges.unproven(why).into_header();
+            let text = header.to_str().unwrap();
+            let first = text.split_once("error=\"").unwrap().1.split('"').next().unwrap();
+            assert_eq!(first, why.error(), "{text}");
+            assert!(text.starts_with(if dpop_only { "DPoP " } else { "Bearer " }), "{text}");
+            let of_bearer = !dpop_only && why.error() == "invalid_token";
+            let parameters = 4 + usize::from(!dpop_only) + 2 * usize::from(of_bearer);
+            assert_eq!(text.matches('=').count(), parameters, "{text}");
+            assert_eq!(text.matches('"').count(), 2 * parameters, "{text}");
+            assert!(!text.contains("scope=") && !text.contains('\\'), "{text}");
+        }
     }
 }

@@ -10,13 +10,34 @@ use http::header::AUTHORIZATION;
 use super::claims::{Claims, WrongType, text, texts};
 use crate::config::{ClaimNames, ClaimPath};
 
-/// What followed `Bearer ` in the request. Proves nothing yet.
+/// How a token was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// Whoever has it may use it (RFC 6750).
+    Bearer,
+    /// With a proof that the sender holds its key (RFC 9449 section 7.1).
+    Dpop,
+}
+
+impl Scheme {
+    fn read(name: &[u8]) -> Result<Self, NoBearer> {
+        if name.eq_ignore_ascii_case(b"bearer") {
+            return Ok(Self::Bearer);
+        }
+        if name.eq_ignore_ascii_case(b"dpop") {
+            return Ok(Self::Dpop);
+        }
+        Err(if is_scheme(name) { NoBearer::OtherScheme } else { NoBearer::Malformed })
+    }
+}
+
+/// What followed the scheme in the request. Proves nothing yet.
 #[derive(Clone, Copy)]
 pub struct BearerToken<'a>(&'a str);
 
 impl<'a> BearerToken<'a> {
-    /// Takes the one bearer token from the headers.
-    pub fn from_headers(headers: &'a HeaderMap) -> Result<Self, NoBearer> {
+    /// Takes the one token from the headers.
+    pub fn from_headers(headers: &'a HeaderMap) -> Result<(Scheme, Self), NoBearer> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let value = values.next().ok_or(NoBearer::Missing)?;
         if values.next().is_some() {
@@ -25,20 +46,14 @@ impl<'a> BearerToken<'a> {
         let bytes = value.as_bytes();
         let end = bytes.iter().position(|byte| *byte == b' ').unwrap_or(bytes.len());
         let (scheme, rest) = bytes.split_at(end);
-        if !scheme.eq_ignore_ascii_case(b"bearer") {
-            return Err(if is_scheme(scheme) {
-                NoBearer::OtherScheme
-            } else {
-                NoBearer::Malformed
-            });
-        }
+        let scheme = Scheme::read(scheme)?;
         let spaces = rest.iter().take_while(|byte| **byte == b' ').count();
         let token = rest.get(spaces..).unwrap_or_default();
         // RFC 6750 section 2.1: credentials are one b64token and nothing else. Looked at to the end
         // whatever comes: without a way out, the loop takes many bytes at a time.
         let good = token.iter().fold(!token.is_empty(), |good, byte| good & is_b64token(*byte));
         let token = std::str::from_utf8(token).ok().filter(|_| good).ok_or(NoBearer::Malformed)?;
-        Ok(Self(token))
+        Ok((scheme, Self(token)))
     }
 
     /// What the token is remembered by; the token itself never is.
@@ -83,6 +98,12 @@ impl Digest {
         let mut bytes = [0; digest::SHA256_OUTPUT_LEN];
         bytes.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
         Self(bytes)
+    }
+}
+
+impl Digest {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -173,8 +194,8 @@ pub enum NoBearer {
     /// More than one, so which would the upstream read?
     #[error("more than one Authorization header")]
     Repeated,
-    /// Not `Bearer` and one token.
-    #[error("the Authorization header is not Bearer and one token")]
+    /// Not a scheme and one token.
+    #[error("the Authorization header is not a scheme and one token")]
     Malformed,
 }
 
@@ -212,7 +233,18 @@ mod tests {
         for value in values {
             headers.append(AUTHORIZATION, http::HeaderValue::from_static(value));
         }
-        BearerToken::from_headers(&headers).map(|token| token.0.to_owned())
+        BearerToken::from_headers(&headers).map(|(_, token)| token.0.to_owned())
+    }
+
+    #[test]
+    fn a_token_is_sent_as_bearer_or_with_a_proof() {
+        for (value, scheme) in
+            [("bearer a", Scheme::Bearer), ("DPoP a", Scheme::Dpop), ("dpop a", Scheme::Dpop)]
+        {
+            let headers = [(AUTHORIZATION, http::HeaderValue::from_static(value))];
+            let headers: HeaderMap = headers.into_iter().collect();
+            assert_eq!(BearerToken::from_headers(&headers).unwrap().0, scheme, "{value}");
+        }
     }
 
     #[test]

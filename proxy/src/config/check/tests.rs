@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Nonces;
 
 const GOOD: &str = "\
 listen: 127.0.0.1:8443
@@ -42,6 +43,8 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     assert_eq!(written.boot.log, minimal.boot.log);
     assert_eq!(written.boot.shutdown_timeout, minimal.boot.shutdown_timeout);
     assert_eq!(written.rules.forward.authorization, minimal.rules.forward.authorization);
+    assert_eq!(written.rules.client_certificates, minimal.rules.client_certificates);
+    assert_eq!(written.rules.dpop, minimal.rules.dpop);
     let (written, minimal) = (&written.rules.issuers[0], &minimal.rules.issuers[0]);
     assert_eq!(written.algorithms, minimal.algorithms);
     assert_eq!(written.keys, minimal.keys);
@@ -50,6 +53,38 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     assert_eq!(written.azp_as_audience, minimal.azp_as_audience);
     assert_eq!(written.claims.subject, minimal.claims.subject);
     assert_eq!(written.claims.scopes, minimal.claims.scopes);
+}
+
+#[test]
+fn a_nonce_key_is_long_and_for_something() {
+    let long = "x".repeat(32);
+    refuses("tls: off\n", "tls: off\ndpop: {nonce: true, nonce_key: short}\n", 3, "dpop.nonce_key");
+    for without in ["", "nonce: false, "] {
+        let spoilt = format!("tls: off\ndpop: {{{without}nonce_key: {long}}}\n");
+        refuses("tls: off\n", &spoilt, 3, "dpop.nonce_key");
+    }
+    refuses("tls: off\n", "tls: off\ndpop: {required: sometimes}\n", 3, "dpop.required");
+    let message = refusal("tls: off\n", "tls: off\ndpop: {nonce: true, nonce_key: short}\n");
+    assert!(!message.contains("short}") && !message.contains("\"short\""), "{message}");
+    let good = GOOD
+        .replace("tls: off\n", &format!("dpop: {{nonce: true, nonce_key: {long}}}\ntls: off\n"));
+    let dpop = Config::parse(&good).unwrap().rules.dpop;
+    assert!(matches!(dpop.nonces, Nonces::SharedKey(_)));
+    assert!(!format!("{dpop:?}").contains("xxx"), "{dpop:?}");
+}
+
+#[test]
+fn a_client_is_asked_for_its_certificate_where_tls_ends_here() {
+    let tls = |more: &str| format!("tls: {{certificate: a, key: b{more}}}");
+    let asked = |more: &str| {
+        let config = Config::parse(&GOOD.replace("tls: off", &tls(more))).unwrap();
+        config.rules.client_certificates
+    };
+    assert_eq!(asked(""), ClientCertificates::Off);
+    assert_eq!(asked(", client_certificates: off"), ClientCertificates::Off);
+    assert_eq!(asked(", client_certificates: asked"), ClientCertificates::Asked);
+    let key = "tls.client_certificates";
+    refuses("tls: off", &tls(", client_certificates: yes"), 2, key);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::keys::{Key, KeySet, Keyring};
 use crate::pipeline::claims::{self, Claims, WrongType};
 use crate::pipeline::headers::ClaimHeaders;
 use crate::pipeline::jose::Header;
+use crate::pipeline::proof::{Confirmation, Unprovable};
 use crate::pipeline::token::{Compact, Digest, Principal};
 
 /// What one issuer's tokens must look like, and its keys.
@@ -55,15 +56,13 @@ impl Judge {
         self.check_audience(claims)?;
         let ends = self.check_times(claims, now)?;
         let key = self.check_signature(&keys, header, parts)?;
-        // A key-bound token is worthless without its proof (RFC 9449 section 7.2).
-        if claims.get("cnf").is_some() {
-            return Err(Rejected::Bound);
-        }
+        let confirmation = Confirmation::read(claims).map_err(|Unprovable| Rejected::Bound)?;
         let names = &self.rules.claims;
         let principal = Principal::read(&self.issuer, claims, names).map_err(Rejected::Claim)?;
         Ok(Verdict {
             headers: stamp.stamp(&principal, claims),
             principal,
+            confirmation,
             issuer: self.index,
             key,
             generation: keys.generation(),

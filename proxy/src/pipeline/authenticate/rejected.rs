@@ -53,8 +53,8 @@ pub enum Rejected {
     /// The operator has put it on the list.
     #[error("the token has been revoked")]
     Revoked,
-    /// Bound to a key that the caller has not proved to hold.
-    #[error("the token is bound to a key, and no proof of it is accepted here")]
+    /// Its `cnf` is none that is known here.
+    #[error("the token is bound to something that cannot be proven here")]
     Bound,
     /// Absent or of the wrong type.
     #[error("the claim {0} of the token is missing or malformed")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Rejected;
 use crate::keys::{Key, KeySet};
 use crate::pipeline::headers::Stamped;
+use crate::pipeline::proof::Confirmation;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::token::Principal;
 
@@ -13,6 +14,8 @@ use crate::pipeline::token::Principal;
 pub(super) struct Verdict {
     pub(super) principal: Principal,
     pub(super) headers: Stamped,
+    /// What whoever sends it must prove, each time anew.
+    pub(super) confirmation: Confirmation,
     /// Which issuer, in the order of the rules.
     pub(super) issuer: usize,
     /// The key that signed it.
@@ -56,4 +59,4 @@ impl Verdict {
     }
 }
 
-const ENTRY_BYTES: usize = 400;
+const ENTRY_BYTES: usize = 470;

@@ -37,8 +37,9 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
         let keyring = Arc::new(Keyring::default());
         let algorithms = &config.rules.issuers[0].algorithms;
         keyring.replace(jwks::parse(set.to_string().as_bytes(), algorithms).unwrap().keys);
+        let ledger = Arc::new(Ledger::new([0; 32]));
         let bounds = Bounds { header_bytes: 64 << 10, headers: 100, body_bytes: 1 << 20 };
-        let pipeline = Pipeline::new(&config.rules, bounds, &[keyring], &Arc::default());
+        let pipeline = Pipeline::new(&config.rules, bounds, &[keyring], &Arc::default(), ledger);
         Self { pipeline, key }
     }
 
@@ -55,7 +56,7 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
         let value = HeaderValue::from_bytes(authorization).ok()?;
         let request = Request::post("/mcp").header("host", "mcp.example");
         let request = request.header(AUTHORIZATION, value).body(()).unwrap().into_parts().0;
-        match self.pipeline.decide(&request, UNIX_EPOCH + now) {
+        match self.pipeline.decide(&request, &Channel::default(), UNIX_EPOCH + now) {
             Decision::Forward(permit) => Some(permit),
             Decision::Answer(answer) => {
                 answer.into_response().unwrap();
@@ -228,7 +229,7 @@ proptest! {
         }
         let Ok(request) = request.header("host", "mcp.example").body(()) else { return Ok(()) };
         let now = UNIX_EPOCH + Duration::from_secs(now >> 2);
-        match Desk::new().pipeline.decide(&request.into_parts().0, now) {
+        match Desk::new().pipeline.decide(&request.into_parts().0, &Channel::default(), now) {
             Decision::Answer(answer) => prop_assert!(answer.into_response().is_ok()),
             other @ (Decision::Forward(_) | Decision::NeedKey(_)) => panic!("{other:?}"),
         }

@@ -1,7 +1,11 @@
-//! The worker, over a file that comes and goes.
+//! The worker, and keys that nobody can be asked about any more.
 
 use std::fs;
 use std::path::Path;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 use super::*;
 use crate::config::{Config, OutboundRules};
@@ -11,16 +15,19 @@ const KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"ID","x":"f83OJ3D2xF1Bg8vub
 
 fn write(path: &Path, id: &str) {
     let fresh = path.with_extension("fresh");
-    fs::write(&fresh, format!("{{\"keys\":[{}]}}", KEY.replace("ID", id))).unwrap();
+    fs::write(&fresh, set(id)).unwrap();
     fs::rename(fresh, path).unwrap();
 }
 
-/// An issuer whose keys are in a file, and whose keys go after `max_age` without it.
-fn holder(path: &Path, max_age: Duration) -> KeyHolder {
+fn set(id: &str) -> String {
+    format!("{{\"keys\":[{}]}}", KEY.replace("ID", id))
+}
+
+/// An issuer whose keys are at `source`, and go when that says nothing for `max_age`.
+fn holder(source: &str, max_age: Duration) -> KeyHolder {
     let text = format!(
         "tls: off\nresource: {{url: 'https://mcp.example/mcp'}}\nupstream: {{address: 'unix:/b'}}\n\
-         issuers: [{{issuer: 'https://id.example', keys: {{file: '{}'}}}}]",
-        path.display()
+         issuers: [{{issuer: 'https://id.example', keys: {{{source}}}}}]",
     );
     let mut config = Config::parse(&text).unwrap();
     let mut issuer = config.rules.issuers.remove(0);
@@ -28,30 +35,74 @@ fn holder(path: &Path, max_age: Duration) -> KeyHolder {
     KeyHolder { issuer, keyring: Arc::new(Keyring::default()) }
 }
 
+fn start(holder: &KeyHolder, tasks: &mut JoinSet<()>) -> Refreshers {
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    let outbound = Outbound::new(&OutboundRules::default()).unwrap();
+    let recorder = Recorder::new().unwrap();
+    Refreshers::start(std::slice::from_ref(holder), &outbound, &recorder, tasks)
+}
+
 #[tokio::test]
 async fn keys_that_nobody_vouches_for_any_more_go_and_come_back_as_new_ones() {
-    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("jwks.json");
     write(&path, "1");
-    let holder = holder(&path, Duration::from_secs(2));
-    let outbound = Outbound::new(&OutboundRules::default()).unwrap();
-    let recorder = Recorder::new().unwrap();
+    let holder = holder(&format!("file: '{}'", path.display()), Duration::from_secs(2));
     let mut tasks = JoinSet::new();
-    let refreshers =
-        Refreshers::start(std::slice::from_ref(&holder), &outbound, &recorder, &mut tasks);
-    let mut changes = refreshers.changes();
+    let mut changes = start(&holder, &mut tasks).changes();
 
     changes.wait_for(|ticks| *ticks == 1).await.unwrap();
     let first = holder.keyring.current().unwrap().generation();
-    let removed = Instant::now();
     fs::remove_file(&path).unwrap();
     changes.wait_for(|ticks| *ticks == 2).await.unwrap();
     assert!(holder.keyring.is_emptied());
-    // It may have been read for the last time shortly before it went.
-    assert!(removed.elapsed() <= Duration::from_secs(4), "{:?}", removed.elapsed());
 
     write(&path, "1");
     changes.wait_for(|ticks| *ticks == 3).await.unwrap();
     assert!(holder.keyring.current().unwrap().generation() > first);
+}
+
+#[tokio::test]
+async fn keys_go_on_time_though_the_issuer_keeps_us_waiting() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let source = format!("url: 'http://{}'", listener.local_addr().unwrap());
+    let holder = holder(&source, Duration::from_secs(1));
+    let mut tasks = JoinSet::new();
+    let mut changes = start(&holder, &mut tasks).changes();
+
+    let _first = serve(&listener).await;
+    changes.wait_for(|ticks| *ticks == 1).await.unwrap();
+    let published = Instant::now();
+    // The next look is on a connection that nobody takes.
+    changes.wait_for(|ticks| *ticks == 2).await.unwrap();
+    assert!(holder.keyring.is_emptied());
+    assert!(published.elapsed() < Duration::from_secs(4), "{:?}", published.elapsed());
+}
+
+#[tokio::test]
+async fn keys_of_an_issuer_that_answers_never_go() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let source = format!("url: 'http://{}'", listener.local_addr().unwrap());
+    let holder = holder(&source, Duration::from_secs(1));
+    let mut tasks = JoinSet::new();
+    let changes = start(&holder, &mut tasks).changes();
+    for _ in 0..5 {
+        let look = timeout(Duration::from_secs(5), serve(&listener));
+        drop(look.await.expect("a look, before the keys are too old"));
+    }
+    assert_eq!(*changes.borrow(), 1);
+}
+
+/// Answers one look.
+async fn serve(listener: &TcpListener) -> TcpStream {
+    let (mut connection, _) = listener.accept().await.unwrap();
+    let set = set("1");
+    let head = format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}", set.len());
+    // The whole request first: what is not read would be a reset.
+    let mut read = [0; 4096];
+    while !read.windows(4).any(|end| end == b"\r\n\r\n") {
+        assert!(connection.read(&mut read).await.unwrap() > 0);
+    }
+    connection.write_all(format!("{head}\r\n\r\n{set}").as_bytes()).await.unwrap();
+    connection
 }

@@ -201,6 +201,18 @@ fn a_key_of_another_certificate_is_refused() {
 }
 
 #[test]
+fn a_file_of_authorities_without_one_is_named() {
+    let settings = Settings::good();
+    let missing = settings.directory.path().join("company.pem");
+    let empty = settings.file("empty.pem", "nothing");
+    for (path, why) in [(missing, "it cannot be read"), (empty, "it holds no certificate")] {
+        let path = path.display().to_string();
+        let refused = Settings::good().with("outbound", format!("{{ca_file: '{path}'}}")).refused();
+        is_told(&refused, &["outbound.ca_file: ", &path, why]);
+    }
+}
+
+#[test]
 fn an_address_that_is_taken_is_named() {
     let (_listener, address) = taken();
     let refused = Settings::good().with("listen", address.to_string()).refused();

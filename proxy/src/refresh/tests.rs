@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::{Config, OutboundRules};
 use crate::keys::Keyring;
+use crate::pipeline::token::Digest;
 
 const KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"ID","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
 
@@ -91,6 +92,24 @@ async fn keys_of_an_issuer_that_answers_never_go() {
         drop(look.await.expect("a look, before the keys are too old"));
     }
     assert_eq!(*changes.borrow(), 1);
+}
+
+#[tokio::test]
+async fn a_look_waits_until_all_issuers_together_may_have_one() {
+    let gauges = Recorder::new().unwrap().keys("https://id.example");
+    let (bell, watchman) = Bell::new(Arc::default(), gauges);
+    let now = Instant::now();
+    let everybody = Mutex::new(Budget::of_all(now));
+    while everybody.lock().await.next() <= now {
+        everybody.lock().await.spend(now);
+    }
+    let earned = everybody.lock().await.next();
+    let mut own = Budget::of_one(now);
+    let mark = Digest::of(b"1");
+    tokio::select! {
+        _ = bell.look_again(mark) => panic!("nobody has looked"),
+        () = called(&watchman, &mut own, &everybody) => assert!(Instant::now() >= earned),
+    }
 }
 
 /// Answers one look.

@@ -1,6 +1,8 @@
 //! The whole dance with parts that nobody here wrote: a certified authorization server, the official
 //! MCP clients, Prometheus' own parser. `tests/e2e/prepare.sh` brings them.
 
+mod issuers;
+
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
-use crate::harness::{Certificate, Process, Wire, World, backend, postern, wait_until};
+use crate::harness::{Certificate, Process, Response, Wire, World, backend, postern, wait_until};
 
 /// oidc-provider, the gateway over TLS, and our backend on a unix socket.
 struct Stage {
@@ -25,6 +27,11 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
+        Self::trusting(|_| String::new())
+    }
+
+    /// With further settings for the issuer's entry.
+    fn trusting(settings: impl Fn(&Provider) -> String) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let certificate = Certificate::write(directory.path());
         // The port is part of the resource's name, so it must be known before the start. A socket that
@@ -42,9 +49,10 @@ impl Stage {
         let settings = format!(
             "listen: {gateway}\n{}\nadmin: {{listen: '127.0.0.1:0'}}\n\
              resource: {{url: 'https://{gateway}/mcp', scopes: ['mcp:read']}}\n\
-             issuers: [{{issuer: '{}'}}]\nupstream: {{address: 'unix:{}'}}\nlog: {{level: error}}\n",
+             issuers: [{{issuer: '{}'{}}}]\nupstream: {{address: 'unix:{}'}}\nlog: {{level: error}}\n",
             certificate.setting(),
             provider.issuer,
+            settings(&provider),
             socket.display(),
         );
         fs::write(&config, settings).unwrap();
@@ -183,6 +191,8 @@ struct Provider {
     issuer: String,
     admin: SocketAddr,
     client: (String, String),
+    /// What the gateway asks as.
+    gateway: (String, String),
     resource: String,
     _process: Process,
 }
@@ -192,16 +202,14 @@ impl Provider {
         let mut command = counterpart("node", "oidc-provider.mjs");
         command.args(["--resource", resource]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process(command.spawn().unwrap());
-        let mut line = String::new();
-        BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let told: Value =
-            serde_json::from_str(&line).unwrap_or_else(|_| panic!("it said {line:?}"));
+        let told = told(&mut process);
         let text = |name: &str| told[name].as_str().unwrap().to_owned();
         let admin = text("admin").strip_prefix("http://").unwrap().parse().unwrap();
         Self {
             issuer: text("issuer"),
             admin,
             client: (text("client_id"), text("client_secret")),
+            gateway: (text("gateway_id"), text("gateway_secret")),
             resource: resource.to_owned(),
             _process: process,
         }
@@ -215,18 +223,32 @@ impl Provider {
 
     /// By client credentials.
     fn token(&self) -> String {
-        let (id, secret) = &self.client;
         let resource = self.resource.replace(':', "%3A").replace('/', "%2F");
-        let form = format!(
-            "grant_type=client_credentials&scope=mcp%3Aread&resource={resource}&client_id={id}&client_secret={secret}"
-        );
-        let address = self.issuer.strip_prefix("http://").unwrap().parse().unwrap();
-        let headers = [("Content-Type", "application/x-www-form-urlencoded")];
-        let response = Wire::connect(address).request("POST", "/token", &headers, &form);
+        let wanted = format!("grant_type=client_credentials&scope=mcp%3Aread&resource={resource}");
+        let response = self.post("/token", &wanted);
         let answer: Value =
             serde_json::from_str(&response.body).unwrap_or_else(|_| panic!("{response:?}"));
         answer["access_token"].as_str().unwrap_or_else(|| panic!("{response:?}")).to_owned()
     }
+
+    /// As the machine client.
+    fn post(&self, path: &str, form: &str) -> Response {
+        let (id, secret) = &self.client;
+        let address = self.issuer.strip_prefix("http://").unwrap().parse().unwrap();
+        post(address, path, &format!("{form}&client_id={id}&client_secret={secret}"))
+    }
+}
+
+fn post(address: SocketAddr, path: &str, form: &str) -> Response {
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    Wire::connect(address).request("POST", path, &headers, form)
+}
+
+/// The one line that a server prints when it is there.
+fn told(process: &mut Process) -> Value {
+    let mut line = String::new();
+    BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    serde_json::from_str(&line).unwrap_or_else(|_| panic!("it said {line:?}"))
 }
 
 /// A script in another language, with what it needs.

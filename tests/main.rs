@@ -21,6 +21,7 @@ mod flood;
 mod framing;
 mod harness;
 mod headers;
+mod introspection;
 mod keys;
 mod layering;
 mod limits;

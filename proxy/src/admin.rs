@@ -9,6 +9,7 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use serde_json::json;
 
+use crate::config::Source;
 use crate::edge::Connection;
 use crate::record::Recorder;
 use crate::snapshot::Live;
@@ -51,13 +52,22 @@ impl Admin {
             .issuers
             .iter()
             .map(|holder| {
-                let keys = holder.keyring.current().map_or(0, |keys| keys.size());
-                let state = match keys {
-                    0 if holder.keyring.is_emptied() => "too old to be used",
-                    0 => "never fetched",
-                    _ => "in use",
-                };
-                json!({ "issuer": holder.issuer.issuer.as_str(), "keys": keys, "state": state })
+                let issuer = holder.issuer.issuer.as_str();
+                match holder.issuer.source {
+                    Source::Keys(_) => {
+                        let keys = holder.keyring.current().map_or(0, |keys| keys.size());
+                        let state = match keys {
+                            0 if holder.keyring.is_emptied() => "too old to be used",
+                            0 => "never fetched",
+                            _ => "in use",
+                        };
+                        json!({ "issuer": issuer, "keys": keys, "state": state })
+                    }
+                    Source::Introspection(_) => {
+                        let endpoint = holder.endpoint.load().is_some();
+                        json!({ "issuer": issuer, "introspection_endpoint": endpoint })
+                    }
+                }
             })
             .collect();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

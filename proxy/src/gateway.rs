@@ -1,6 +1,7 @@
 //! The pipeline's place in pingora: each phase calls one stage and decides nothing itself.
 
 mod downstream;
+mod failure;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use http::request::Parts;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorSource, ErrorType, OrErr as _, Result};
+use pingora_core::{Error, ErrorType, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::sync::watch;
@@ -20,9 +21,9 @@ use tokio::sync::watch;
 use crate::config::Limits;
 use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
+use crate::introspect::Introspector;
 use crate::pipeline::Decision;
 use crate::pipeline::answer::{Answer, DPOP_NONCE};
-use crate::pipeline::framing::Misframed;
 use crate::pipeline::proof::Channel;
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
@@ -36,6 +37,7 @@ pub(crate) struct Gateway {
     live: Arc<Live>,
     refreshers: Refreshers,
     changes: Changes,
+    introspector: Introspector,
     recorder: Recorder,
     body_timeout: Duration,
     write_timeout: Duration,
@@ -46,6 +48,7 @@ impl Gateway {
         live: Arc<Live>,
         refreshers: Refreshers,
         revoked: watch::Receiver<u64>,
+        introspector: Introspector,
         recorder: Recorder,
         limits: &Limits,
     ) -> Self {
@@ -53,50 +56,30 @@ impl Gateway {
             live,
             changes: Changes { keys: refreshers.changes(), revocations: revoked },
             refreshers,
+            introspector,
             recorder,
             body_timeout: limits.body_timeout,
             write_timeout: limits.write_timeout,
         }
     }
 
-    /// Decides, and asks the issuer for its keys once if that is what the decision needs.
+    /// Decides, and asks the issuer once if that is what the decision needs.
     async fn decide(&self, session: &Session, exchange: &Exchange) -> Decision {
         let pipeline = &exchange.snapshot.pipeline;
         let request = session.req_header();
         let certificate = exchange.connection.as_ref().and_then(|shared| shared.certificate());
         let channel = Channel { certificate };
-        let key = match pipeline.decide(request, &channel, now()) {
-            Decision::NeedKey(key) => key,
-            decision @ (Decision::Answer(_) | Decision::Forward(_)) => return decision,
-        };
-        match self.refreshers.look_again(key).await {
-            Looked::Again => match pipeline.decide(request, &channel, now()) {
-                Decision::NeedKey(key) => Decision::Answer(pipeline.reject_unknown(key)),
-                decision @ (Decision::Answer(_) | Decision::Forward(_)) => decision,
+        match pipeline.decide(request, &channel, now()) {
+            Decision::NeedKey(key) => match self.refreshers.look_again(key).await {
+                Looked::Again => pipeline.decide_again(request, &channel, now()),
+                Looked::InVain => Decision::Answer(Answer::NoKeys),
             },
-            Looked::InVain => Decision::Answer(Answer::NoKeys),
+            Decision::NeedIntrospection(inquiry) => match self.introspector.ask(inquiry).await {
+                Some(told) => pipeline.decide_told(request, &channel, &told, now()),
+                None => Decision::Answer(Answer::NoIntrospection),
+            },
+            decision @ (Decision::Answer(_) | Decision::Forward(_)) => decision,
         }
-    }
-
-    async fn answer(
-        &self,
-        session: &mut Session,
-        exchange: &mut Exchange,
-        answer: Answer,
-    ) -> Result<()> {
-        exchange.answered(&answer);
-        let (parts, body) = answer
-            .into_response()
-            .or_err(ErrorType::InternalError, "building an answer")?
-            .into_parts();
-        let mut head = ResponseHeader::from(parts);
-        head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
-        let only_head = session.req_header().method == http::Method::HEAD || body.is_empty();
-        session.write_response_header(Box::new(head), only_head).await?;
-        if !only_head {
-            session.write_response_body(Some(body), true).await?;
-        }
-        Ok(())
     }
 }
 
@@ -151,10 +134,12 @@ impl ProxyHttp for Gateway {
                     // Where this request ended, and another begins, nobody can say.
                     session.set_keepalive(None);
                 }
-                self.answer(session, exchange, answer).await?;
+                downstream::answer(session, exchange, answer).await?;
                 Ok(ANSWERED)
             }
-            Decision::NeedKey(_) => Error::e_explain(ErrorType::HTTPStatus(500), "undecided"),
+            Decision::NeedKey(_) | Decision::NeedIntrospection(_) => {
+                Error::e_explain(ErrorType::HTTPStatus(500), "undecided")
+            }
         }
     }
 
@@ -237,7 +222,7 @@ impl ProxyHttp for Gateway {
         error: &Error,
         exchange: &mut Exchange,
     ) -> FailToProxy {
-        let answer = failure(error);
+        let answer = failure::answer(error);
         let mut error_code = 0;
         // A "100 Continue" is no answer yet.
         let unanswered =
@@ -245,7 +230,7 @@ impl ProxyHttp for Gateway {
         if let Some(answer) = answer.filter(|_| unanswered) {
             session.set_keepalive(None);
             // A client that is gone by now needs no answer.
-            drop(self.answer(session, exchange, answer).await);
+            drop(downstream::answer(session, exchange, answer).await);
             error_code = session.response_written().map_or(0, |response| response.status.as_u16());
         }
         FailToProxy { error_code, can_reuse_downstream: false }
@@ -289,40 +274,6 @@ impl ProxyHttp for Gateway {
     ) -> bool {
         SAID_IN_OUR_OWN_LINE
     }
-}
-
-/// The answer to a failure, unless the client is gone.
-fn failure(error: &Error) -> Option<Answer> {
-    let kind = error.etype();
-    let timed_out = matches!(
-        kind,
-        ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout
-    );
-    if *kind == ErrorType::HTTPStatus(413) {
-        return Some(Answer::Misframed(Misframed::BodyTooLarge));
-    }
-    match error.esource() {
-        ErrorSource::Upstream if timed_out => Some(Answer::GatewayTimeout),
-        ErrorSource::Upstream => Some(Answer::BadGateway),
-        ErrorSource::Downstream if *kind == ErrorType::ReadTimedout => {
-            Some(Answer::Misframed(Misframed::TooSlow))
-        }
-        ErrorSource::Downstream if is_gone(kind) => None,
-        ErrorSource::Downstream => Some(Answer::Misframed(Misframed::Torn)),
-        ErrorSource::Internal | ErrorSource::Unset => Some(Answer::Internal),
-    }
-}
-
-/// Whether nobody is there to be answered.
-fn is_gone(kind: &ErrorType) -> bool {
-    matches!(
-        kind,
-        ErrorType::ConnectionClosed
-            | ErrorType::ReadError
-            | ErrorType::WriteError
-            | ErrorType::WriteTimedout
-            | ErrorType::H2Error
-    )
 }
 
 /// The one place where a request learns the time.

@@ -15,8 +15,9 @@
 //! `edge` accepts connections and hands them to pingora; pingora calls `gateway` for each request;
 //! `gateway` asks [`pipeline::Pipeline::decide`], which reads only its arguments: one generation of
 //! the configuration, the request's head, and the time. Without a [`pipeline::authorize::Permit`]
-//! no phase reaches the upstream. Beside them `refresh` keeps each issuer's keys current, `revoke` the list
-//! of what is revoked, and `stream` ends what outlasts its token.
+//! no phase reaches the upstream. Beside them `refresh` keeps each issuer's keys current, `introspect`
+//! asks the issuer whose tokens are opaque, `revoke` keeps the list of what is revoked, and `stream` ends
+//! what outlasts its token.
 
 mod admin;
 mod cli;
@@ -27,6 +28,7 @@ mod edge;
 mod exchange;
 mod files;
 mod gateway;
+mod introspect;
 pub mod keys;
 mod outbound;
 pub mod pipeline;

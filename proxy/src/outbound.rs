@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::config::OutboundRules;
+use crate::config::{Issuer, OutboundRules};
 use address::{Policy, Refused};
 pub(crate) use roots::NoRoots;
 
@@ -35,7 +35,7 @@ impl Outbound {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
             .timeout(TOTAL)
-            .pool_max_idle_per_host(1)
+            .pool_max_idle_per_host(MOST_IDLE)
             .user_agent(concat!("postern/", env!("CARGO_PKG_VERSION")))
             .no_proxy()
             .tls_certs_merge(roots.unwrap_or_default())
@@ -50,23 +50,31 @@ impl Outbound {
         Self { own, ..self.clone() }
     }
 
+    /// The same for what an issuer's metadata leads to.
+    pub(crate) fn on_behalf_of_issuer(&self, issuer: &Issuer) -> Self {
+        Url::parse(issuer.as_str()).map_or_else(|_| self.clone(), |url| self.on_behalf_of(&url))
+    }
+
     /// The body of a 200, if it is no larger than it may be.
     pub(crate) async fn get(&self, url: &Url) -> Result<Document, Failed> {
         self.check(url)?;
-        let request = self.client.get(url.clone()).header(http::header::ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(Failed::unreachable)?;
-        if response.status() != StatusCode::OK {
-            return Err(Failed::Status(response.status()));
-        }
-        let headers = std::mem::take(response.headers_mut());
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(Failed::unreachable)? {
-            if body.len() + chunk.len() > MOST_BYTES {
-                return Err(Failed::TooLarge);
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(Document { headers, body: body.freeze() })
+        receive(self.client.get(url.clone())).await
+    }
+
+    /// The same, to a form.
+    pub(crate) async fn post(
+        &self,
+        url: &Url,
+        form: String,
+        authorization: Option<HeaderValue>,
+    ) -> Result<Bytes, Failed> {
+        self.check(url)?;
+        let request = self.client.post(url.clone()).header(header::CONTENT_TYPE, FORM).body(form);
+        let request = match authorization {
+            Some(value) => request.header(header::AUTHORIZATION, value),
+            None => request,
+        };
+        receive(request).await.map(|document| document.body)
     }
 
     /// What can be told before a name is looked up; the rest is up to [`Guard`].
@@ -86,6 +94,23 @@ impl Outbound {
         };
         self.policy.check(address).map_err(Failed::Refused)
     }
+}
+
+async fn receive(request: reqwest::RequestBuilder) -> Result<Document, Failed> {
+    let request = request.header(header::ACCEPT, "application/json");
+    let mut response = request.send().await.map_err(Failed::unreachable)?;
+    if response.status() != StatusCode::OK {
+        return Err(Failed::Status(response.status()));
+    }
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(Failed::unreachable)? {
+        if body.len() + chunk.len() > MOST_BYTES {
+            return Err(Failed::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Document { headers, body: body.freeze() })
 }
 
 fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
@@ -182,6 +207,9 @@ impl Failed {
     }
 }
 
+const FORM: &str = "application/x-www-form-urlencoded";
+/// An issuer that is asked about tokens is asked about several at once.
+const MOST_IDLE: usize = 16;
 const CONNECT: Duration = Duration::from_secs(3);
 const TOTAL: Duration = Duration::from_secs(10);
 const MOST_BYTES: usize = 1 << 20;

@@ -6,6 +6,7 @@
 
 mod bell;
 mod budget;
+mod endpoint;
 mod keep;
 mod metadata;
 mod schedule;
@@ -18,7 +19,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::config::KeySource;
+use crate::config::{KeySource, Source};
 use crate::outbound::Outbound;
 use crate::pipeline::authenticate::UnknownKey;
 use crate::record::Recorder;
@@ -26,13 +27,13 @@ use crate::snapshot::KeyHolder;
 use bell::{Bell, Watchman};
 use budget::Budget;
 use keep::Keep;
-use source::{Found, NoKeys, Source};
+use source::{Found, NoKeys, Publication};
 
 pub(crate) use bell::Looked;
 
-/// Where requests ring when they meet an unknown key. One bell an issuer.
+/// Where requests ring when they meet an unknown key. One bell an issuer that has keys.
 pub(crate) struct Refreshers {
-    bells: Vec<Bell>,
+    bells: Vec<Option<Bell>>,
     changes: watch::Receiver<u64>,
 }
 
@@ -48,18 +49,22 @@ impl Refreshers {
         let now = Instant::now();
         let everybody = Arc::new(Mutex::new(Budget::of_all(now)));
         let start = |holder: &KeyHolder| {
+            let Source::Keys(place) = &holder.issuer.source else {
+                tasks.spawn(endpoint::keep_known(holder.clone(), outbound.clone()));
+                return None;
+            };
             let gauges = recorder.keys(holder.issuer.issuer.as_str());
             let (bell, watchman) = Bell::new(Arc::clone(&holder.keyring), gauges.clone());
             let worker = Worker {
-                source: Source::new(&holder.issuer, outbound),
-                place: holder.issuer.keys.clone(),
+                source: Publication::new(&holder.issuer, place, outbound),
+                place: place.clone(),
                 keep: Keep::new(holder, gauges, tell.clone()),
                 watchman,
                 budget: Budget::of_one(now),
                 everybody: Arc::clone(&everybody),
             };
             tasks.spawn(worker.run());
-            bell
+            Some(bell)
         };
         Self { bells: holders.iter().map(start).collect(), changes }
     }
@@ -67,8 +72,8 @@ impl Refreshers {
     /// Waits for a look at the issuer's keys that began after this call. All who wait share it.
     pub(crate) async fn look_again(&self, key: UnknownKey) -> Looked {
         match self.bells.get(key.issuer) {
-            Some(bell) => bell.look_again(key.mark).await,
-            None => Looked::InVain,
+            Some(Some(bell)) => bell.look_again(key.mark).await,
+            Some(None) | None => Looked::InVain,
         }
     }
 
@@ -80,7 +85,7 @@ impl Refreshers {
 
 /// Looks after one issuer's keys.
 struct Worker {
-    source: Source,
+    source: Publication,
     place: KeySource,
     keep: Keep,
     watchman: Watchman,

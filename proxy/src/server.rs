@@ -19,6 +19,7 @@ use crate::config::{Config, Limits, Tls};
 use crate::edge::Edge;
 use crate::edge::tls::{self, NoTls};
 use crate::gateway::Gateway;
+use crate::introspect::Introspector;
 use crate::outbound::{CannotFetch, Outbound};
 use crate::pipeline::proof::Ledger;
 use crate::record::{Recorder, Traffic};
@@ -65,9 +66,17 @@ impl Server {
         }
         let refreshers =
             Refreshers::start(&snapshot.issuers, &outbound, &recorder, &mut background);
+        let introspector =
+            Introspector::start(&snapshot.issuers, &outbound, &recorder, &mut background);
         let live = Arc::new(Live::new(snapshot));
-        let gateway =
-            Gateway::new(Arc::clone(&live), refreshers, revoked, recorder.clone(), &boot.limits);
+        let gateway = Gateway::new(
+            Arc::clone(&live),
+            refreshers,
+            revoked,
+            introspector,
+            recorder.clone(),
+            &boot.limits,
+        );
         let stopping = Arc::new(AtomicBool::new(false));
         let admin = Admin { live, recorder: recorder.clone(), stopping: Arc::clone(&stopping) };
 

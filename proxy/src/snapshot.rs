@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
+use url::Url;
 
-use crate::config::{Limits, Rules, TrustedIssuer, Upstream};
+use crate::config::{IntrospectionEndpoint, Limits, Rules, Source, TrustedIssuer, Upstream};
 use crate::keys::Keyring;
 use crate::pipeline::Pipeline;
 use crate::pipeline::framing::Bounds;
@@ -22,18 +23,39 @@ pub(crate) struct Snapshot {
     pub(crate) revocations: Arc<Revocations>,
 }
 
-/// An issuer and where its keys are kept.
+/// An issuer, and where that is kept which it is judged by: its keys, or where it is asked.
 #[derive(Clone)]
 pub(crate) struct KeyHolder {
     pub(crate) issuer: TrustedIssuer,
     pub(crate) keyring: Arc<Keyring>,
+    pub(crate) endpoint: Arc<ArcSwapOption<Url>>,
+}
+
+impl KeyHolder {
+    fn new(issuer: &TrustedIssuer) -> Self {
+        let configured = match &issuer.source {
+            Source::Introspection(introspection) => match &introspection.endpoint {
+                IntrospectionEndpoint::Url(url) => Some(url.clone()),
+                IntrospectionEndpoint::Discover => None,
+            },
+            Source::Keys(_) => None,
+        };
+        let endpoint = Arc::new(ArcSwapOption::from_pointee(configured));
+        Self { issuer: issuer.clone(), keyring: Arc::default(), endpoint }
+    }
+
+    /// Whether its tokens can be judged, as far as is known without trying.
+    pub(crate) fn is_ready(&self) -> bool {
+        match &self.issuer.source {
+            Source::Keys(_) => self.keyring.current().is_some(),
+            Source::Introspection(_) => self.endpoint.load().is_some(),
+        }
+    }
 }
 
 impl Snapshot {
     pub(crate) fn new(rules: &Rules, limits: &Limits, ledger: Arc<Ledger>) -> Self {
-        let holder =
-            |issuer: &TrustedIssuer| KeyHolder { issuer: issuer.clone(), keyring: Arc::default() };
-        let issuers: Vec<KeyHolder> = rules.issuers.iter().map(holder).collect();
+        let issuers: Vec<KeyHolder> = rules.issuers.iter().map(KeyHolder::new).collect();
         let keyrings: Vec<_> = issuers.iter().map(|holder| Arc::clone(&holder.keyring)).collect();
         let bounds = Bounds {
             header_bytes: limits.header_bytes,
@@ -52,7 +74,7 @@ impl Snapshot {
 
     /// Whether every issuer's tokens can be judged.
     pub(crate) fn has_all_keys(&self) -> bool {
-        self.issuers.iter().all(|holder| holder.keyring.current().is_some())
+        self.issuers.iter().all(KeyHolder::is_ready)
     }
 }
 

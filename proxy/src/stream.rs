@@ -64,7 +64,7 @@ async fn end(snapshot: &Snapshot, standing: &Standing, mut changes: Changes) -> 
             return why;
         }
         // Looked at again now and then: the clock may be set, and the machine may sleep.
-        let soon = standing.lasts(now).min(LOOK);
+        let soon = standing.lasts(now).map_or(LOOK, |left| left.min(LOOK));
         drop(timeout(soon, changes.any()).await);
     }
 }

@@ -29,10 +29,19 @@ const machine = {
   redirect_uris: [],
   response_types: [],
 };
+// Gets no tokens: it only asks what they are worth.
+const gateway = {
+  client_id: "e2e-gateway",
+  client_secret: randomBytes(32).toString("base64"), // with characters that must be encoded
+  grant_types: [],
+  redirect_uris: [],
+  response_types: [],
+};
 const cookieKey = randomBytes(32).toString("hex");
 const storage = createMemoryAdapter();
 const resources = new Set(options.resource);
 const seen = { jwks_fetched: 0, tokens_issued: 0, errors: [] };
+let format = "jwt";
 let keys = [newKey("RS256")]; // the first one signs, all of them are published
 
 const authorization = await listen((request, response) => {
@@ -67,13 +76,23 @@ process.stdin
   .resume();
 
 const { client_id, client_secret } = machine;
-const ready = { issuer, admin: `http://127.0.0.1:${admin.port}`, client_id, client_secret };
+const ready = {
+  issuer,
+  admin: `http://127.0.0.1:${admin.port}`,
+  client_id,
+  client_secret,
+  gateway_id: gateway.client_id,
+  gateway_secret: gateway.client_secret,
+};
 process.stdout.write(`${JSON.stringify(ready)}\n`);
 
 // The actions of the admin listener: each changes something, then `state` is the answer.
 const actions = {
   "GET /state": () => {},
   "POST /resource": (query) => resources.add(required(query, "url")),
+  "POST /format": (query) => {
+    format = required(query, "format");
+  },
   "POST /rotate": () => publish([newKey(keys[0].alg), ...keys]),
   "POST /rotate-hard": () => publish([newKey(keys[0].alg)]),
   "POST /drop-old": () => publish([keys[0]]),
@@ -105,18 +124,22 @@ function currentProvider() {
   const provider = new Provider(issuer, {
     adapter,
     clientDefaults: { id_token_signed_response_alg: alg },
-    clients: [{ ...machine, id_token_signed_response_alg: alg }],
+    clients: [machine, gateway].map((client) => ({
+      ...client,
+      id_token_signed_response_alg: alg,
+    })),
     cookies: { keys: [cookieKey] },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: true }, // two plain forms, login and consent
+      introspection: { enabled: true },
       registration: { enabled: true },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo(_context, resource) {
           if (!resources.has(resource)) throw new errors.InvalidTarget(`unknown: ${resource}`);
           return {
-            accessTokenFormat: "jwt",
+            accessTokenFormat: format,
             audience: resource,
             jwt: { sign: { alg, kid } },
             scope: options.scopes,
@@ -124,6 +147,7 @@ function currentProvider() {
         },
         useGrantedResource: () => true,
       },
+      revocation: { enabled: true },
     },
     findAccount: (_context, sub) => ({ accountId: sub, claims: () => ({ sub }) }),
     // Not every client asks for offline_access, and all of them should be able to refresh.
@@ -157,7 +181,8 @@ function count(provider) {
       seen.tokens_issued += 1;
     });
   }
-  for (const stage of ["authorization", "grant", "registration_create", "jwks", "discovery"]) {
+  const stages = ["authorization", "grant", "registration_create", "jwks", "discovery"];
+  for (const stage of [...stages, "introspection", "revocation"]) {
     provider.on(`${stage}.error`, (_context, error) => noteError(stage, error));
   }
   provider.on("server_error", (_context, error) => noteError("server", error));

@@ -11,7 +11,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::header::LOCATION;
 use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::routing::get;
+use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
@@ -24,6 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
+use super::introspection::{Introspection, active};
 use super::{Certificate, TlsListener};
 
 /// A signing key, the id it is published under, and the one algorithm it is for.
@@ -132,6 +133,7 @@ pub(crate) struct Issuer {
     published: watch::Sender<Published>,
     fetches: Arc<AtomicUsize>,
     asked: Arc<AtomicUsize>,
+    pub(crate) introspection: Introspection,
     pub(crate) key: Key,
 }
 
@@ -180,15 +182,17 @@ impl Issuer {
         let listener = TcpListener::bind(address).unwrap();
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let introspection = Introspection::new();
         let state = Shared {
             issuer: url.clone(),
             watched,
             fetches: Arc::clone(&fetches),
             asked: Arc::clone(&asked),
+            introspection: introspection.clone(),
         };
         let tls = certificate.map(TlsListener::acceptor);
         thread::spawn(move || serve(listener, tls, state));
-        Self { url, published, fetches, asked, key }
+        Self { url, published, fetches, asked, introspection, key }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -262,6 +266,11 @@ impl Issuer {
         Claims(serde_json::from_value(claims).unwrap())
     }
 
+    /// Makes `token` one that only this issuer can judge, with these claims.
+    pub(crate) fn vouch(&self, token: &str, claims: &Claims) {
+        self.introspection.says(token, active(&claims.0));
+    }
+
     /// A good token.
     pub(crate) fn token(&self) -> String {
         self.key.sign(&self.claims())
@@ -284,6 +293,7 @@ struct Shared {
     watched: watch::Receiver<Published>,
     fetches: Arc<AtomicUsize>,
     asked: Arc<AtomicUsize>,
+    introspection: Introspection,
 }
 
 fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, state: Shared) {
@@ -293,6 +303,7 @@ fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, state: Shared) {
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/jwks", get(keys))
+            .route("/introspect", post(introspect))
             .with_state(state);
         listener.set_nonblocking(true).unwrap();
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
@@ -312,8 +323,20 @@ async fn metadata(State(mut shared): State<Shared>, uri: Uri) -> Reply {
         return (StatusCode::NOT_FOUND, HeaderMap::new(), String::new());
     }
     let issuer = &shared.issuer;
-    let keys = published.keys_at.clone().unwrap_or_else(|| format!("{issuer}/jwks"));
-    published.reply(json!({ "issuer": issuer, "jwks_uri": keys }).to_string())
+    let place = |path: &str| format!("{issuer}/{path}");
+    let keys = published.keys_at.clone().unwrap_or_else(|| place("jwks"));
+    let metadata = json!({
+        "issuer": issuer, "jwks_uri": keys, "introspection_endpoint": place("introspect"),
+    });
+    published.reply(metadata.to_string())
+}
+
+async fn introspect(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, String) {
+    shared.introspection.answer(&headers, &body).await
 }
 
 async fn keys(State(mut shared): State<Shared>) -> Reply {

@@ -3,6 +3,7 @@
 mod certificate;
 mod h2;
 mod identity;
+mod introspection;
 mod issuer;
 mod proof;
 mod tls_listener;
@@ -13,6 +14,7 @@ mod world;
 pub(crate) use certificate::Certificate;
 pub(crate) use h2::H2;
 pub(crate) use identity::{ClientCertificate, Identity};
+pub(crate) use introspection::Asked;
 pub(crate) use issuer::{Claims, Issuer, Key, now};
 pub(crate) use proof::{Proof, ProofKey};
 pub(crate) use tls_listener::TlsListener;

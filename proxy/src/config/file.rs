@@ -10,7 +10,7 @@ use serde::de::{Deserialize as _, DeserializeSeed as _};
 use serde_yaml::Deserializer;
 
 use super::invalid::{Problem, Wrong};
-use super::secret;
+use super::secret::{self, Secret};
 use node::Node;
 use place::{Probe, Step, child, show_path};
 
@@ -117,6 +117,21 @@ impl<'r> Section<'r> {
         }
         self.take(key);
         self.wrong(key, None, Wrong::new("it is missing", fix));
+        None
+    }
+
+    /// A value that is not shown even where it is wrong: somebody may have written it out.
+    pub(super) fn required_secret(&mut self, key: &'static str, fix: &str) -> Option<Secret> {
+        let written = self.take(key);
+        let text = match written.map(Node::text) {
+            None => Err(Wrong::new("it is missing", fix)),
+            Some(text) => text.and_then(|text| secret::expand(&text)),
+        };
+        match text {
+            Ok(text) if text.is_empty() => self.wrong(key, None, Wrong::new("it is empty", fix)),
+            Ok(text) => return Some(Secret::new(text)),
+            Err(wrong) => self.wrong(key, None, wrong),
+        }
         None
     }
 

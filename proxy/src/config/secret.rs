@@ -1,5 +1,6 @@
-//! `${NAME}` and `${file:/path}` in values.
+//! `${NAME}` and `${file:/path}` in values, and values that nobody may see.
 
+use std::fmt;
 use std::fs;
 
 use super::invalid::Wrong;
@@ -54,6 +55,27 @@ fn from_environment(name: &str) -> Result<String, Wrong> {
     })
 }
 
+/// A value that is used and never shown.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The value itself, for the one place that sends it.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +103,11 @@ mod tests {
         for text in ["${POSTERN_NO_SUCH_VARIABLE}", "${file:/no/such/file}", "${OPEN"] {
             assert!(expand(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_not_shown() {
+        assert_eq!(format!("{:?}", Secret::new("s3cret".into())), "Secret(…)");
     }
 
     #[test]

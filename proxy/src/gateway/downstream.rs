@@ -1,11 +1,14 @@
-//! What pingora leaves to be looked after in a client's request.
+//! What pingora leaves to be looked after on the client's side: odd requests, and our own answers.
 
 use std::time::Duration;
 
-use pingora_http::RequestHeader;
+use pingora_core::{ErrorType, OrErr as _, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
+use crate::exchange::Exchange;
+use crate::pipeline::answer::Answer;
 use crate::pipeline::framing::{self, Misframed};
 
 /// What pingora has let through or tidied away before we could see it.
@@ -43,6 +46,26 @@ pub(super) async fn take_small_body(session: &mut Session) {
     };
     // Too slow is as good as too large: the answer goes out, the connection closes.
     drop(timeout(DRAIN, read).await);
+}
+
+/// Replies in the upstream's place.
+pub(super) async fn answer(
+    session: &mut Session,
+    exchange: &mut Exchange,
+    answer: Answer,
+) -> Result<()> {
+    exchange.answered(&answer);
+    let response = answer.into_response();
+    let (parts, body) =
+        response.or_err(ErrorType::InternalError, "building an answer")?.into_parts();
+    let mut head = ResponseHeader::from(parts);
+    head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
+    let only_head = session.req_header().method == http::Method::HEAD || body.is_empty();
+    session.write_response_header(Box::new(head), only_head).await?;
+    if !only_head {
+        session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
 }
 
 /// How long a refused request may take to finish its body.

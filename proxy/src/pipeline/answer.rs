@@ -37,6 +37,8 @@ pub enum Answer {
     NoKeys,
     /// 503: nobody could say whether this proof has been used before.
     ProofsFull,
+    /// 503: and who can does not answer.
+    NoIntrospection,
     /// 404.
     NotFound,
     /// 405 at a public place.
@@ -83,13 +85,15 @@ impl Answer {
                 "insufficient_scope",
                 "the token lacks a scope that this request needs",
             )),
-            Self::NoKeys => stored_never(reply).header(header::RETRY_AFTER, "5").body(error(
-                "temporarily_unavailable",
+            Self::NoKeys => unavailable(
+                reply,
+                "5",
                 "the keys to check the token with cannot be had now; try again",
-            )),
-            Self::ProofsFull => stored_never(reply)
-                .header(header::RETRY_AFTER, "60")
-                .body(error("temporarily_unavailable", &Unproven::Full.to_string())),
+            ),
+            Self::NoIntrospection => {
+                unavailable(reply, "5", "the issuer cannot be asked about the token now; try again")
+            }
+            Self::ProofsFull => unavailable(reply, "60", &Unproven::Full.to_string()),
             Self::NotFound => {
                 stored_never(reply).body(error("not_found", "nothing is served here"))
             }
@@ -100,15 +104,7 @@ impl Answer {
                 "invalid_request",
                 "the path can be read in more than one way; use plain segments",
             )),
-            Self::Misframed(why) => {
-                let reply = if why == Misframed::Method {
-                    // RFC 9110 section 15.5.6: a 405 says what would do.
-                    reply.header(header::ALLOW, "GET, POST, DELETE")
-                } else {
-                    reply
-                };
-                stored_never(reply).body(error("invalid_request", &why.to_string()))
-            }
+            Self::Misframed(why) => refuse(reply, why),
             Self::BadGateway => stored_never(reply)
                 .body(error("bad_gateway", "the server behind this gateway cannot be reached")),
             Self::GatewayTimeout => stored_never(reply).body(error(
@@ -132,6 +128,7 @@ impl Answer {
             Self::BadCredentials(_) => "bad_credentials",
             Self::InsufficientScope(..) => "insufficient_scope",
             Self::NoKeys => "no_keys",
+            Self::NoIntrospection => "no_introspection",
             Self::NotFound => "not_found",
             Self::WrongMethod(_) => "wrong_method",
             Self::Ambiguous => "ambiguous_path",
@@ -157,7 +154,9 @@ impl Answer {
             }
             Self::BadCredentials(_) | Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::InsufficientScope(..) => StatusCode::FORBIDDEN,
-            Self::NoKeys | Self::ProofsFull => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoKeys | Self::NoIntrospection | Self::ProofsFull => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Misframed(why) => misframed(*why).0,
@@ -208,6 +207,23 @@ fn with_nonce(reply: Builder, nonce: Option<HeaderValue>) -> Builder {
 
 fn challenged(reply: Builder, challenge: Challenge) -> Builder {
     stored_never(reply).header(header::WWW_AUTHENTICATE, challenge.into_header())
+}
+
+fn refuse(reply: Builder, why: Misframed) -> http::Result<Response<Bytes>> {
+    // RFC 9110 section 15.5.6: a 405 says what would do.
+    let allowed = (why == Misframed::Method).then_some("GET, POST, DELETE");
+    let reply = match allowed {
+        Some(allowed) => reply.header(header::ALLOW, allowed),
+        None => reply,
+    };
+    stored_never(reply).body(error("invalid_request", &why.to_string()))
+}
+
+/// Infrastructure trouble: the client is to come back, not to log in again.
+fn unavailable(reply: Builder, seconds: &'static str, why: &str) -> http::Result<Response<Bytes>> {
+    stored_never(reply)
+        .header(header::RETRY_AFTER, seconds)
+        .body(error("temporarily_unavailable", why))
 }
 
 fn stored_never(reply: Builder) -> Builder {

@@ -3,6 +3,7 @@
 mod judge;
 mod kind;
 mod rejected;
+mod told;
 mod verdict;
 
 use std::fmt;
@@ -18,11 +19,13 @@ use super::headers::{ClaimHeaders, Stamped};
 use super::jose::Header;
 use super::proof::Confirmation;
 use super::revocation::Revocations;
-use super::token::{BearerToken, Digest, Principal};
+use super::token::{BearerToken, Digest, Inquiry, Principal};
 use crate::config::Rules;
 use crate::keys::Keyring;
 use judge::Judge;
 pub use rejected::Rejected;
+use told::Refusals;
+pub use told::Told;
 use verdict::Verdict;
 
 /// Judges tokens of the issuers that we trust.
@@ -34,6 +37,7 @@ pub struct Verifier {
     verdicts: Cache<Digest, Arc<Verdict>>,
     /// Verdicts that had to go for others, though they still held.
     evicted: Arc<AtomicU64>,
+    refusals: Refusals,
 }
 
 impl Verifier {
@@ -60,6 +64,7 @@ impl Verifier {
                 })
                 .build(),
             evicted,
+            refusals: Refusals::new(),
         }
     }
 
@@ -71,23 +76,60 @@ impl Verifier {
     ) -> Result<VerifiedToken, Rejected> {
         let now = since_epoch(now);
         let digest = token.digest();
-        let (verdict, remembered) = match self.verdicts.get(&digest) {
-            Some(verdict) if self.stands(&verdict, now) => (verdict, true),
-            Some(_) | None => {
-                let verdict = Arc::new(self.judge(token, now)?);
-                self.verdicts.insert(digest, Arc::clone(&verdict));
-                (verdict, false)
+        if let Some(verdict) = self.verdicts.get(&digest)
+            && self.stands(&verdict, now)
+        {
+            verdict.check_revoked(&self.revocations)?;
+            return Ok(VerifiedToken { verdict, remembered: true });
+        }
+        match self.judge(token, now) {
+            Ok(verdict) => self.remember(digest, verdict),
+            Err(Rejected::Unasked) => {
+                Err(self.refusals.find(digest, now).unwrap_or(Rejected::Unasked))
             }
-        };
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Judges by what the issuer said, when it was asked, about this very token.
+    pub fn learn(
+        &self,
+        token: BearerToken<'_>,
+        told: &Told,
+        now: SystemTime,
+    ) -> Result<VerifiedToken, Rejected> {
+        let now = since_epoch(now);
+        let digest = token.digest();
+        let judge = self.judges.iter().find(|judge| judge.is_asked()).ok_or(Rejected::NotAJwt)?;
+        let learned = told.claims().and_then(|claims| judge.learn(claims, &self.headers, now));
+        match learned {
+            Ok(verdict) => self.remember(digest, verdict),
+            Err(why) => {
+                self.verdicts.invalidate(&digest);
+                self.refusals.remember(digest, why, now);
+                Err(why)
+            }
+        }
+    }
+
+    /// What to ask about a token that is [`Rejected::Unasked`].
+    pub(super) fn inquiry(&self, token: BearerToken<'_>) -> Inquiry {
+        let digest = token.digest();
+        token.inquiry(digest, self.verdicts.contains_key(&digest))
+    }
+
+    fn remember(&self, digest: Digest, verdict: Verdict) -> Result<VerifiedToken, Rejected> {
+        let verdict = Arc::new(verdict);
+        self.verdicts.insert(digest, Arc::clone(&verdict));
         verdict.check_revoked(&self.revocations)?;
-        Ok(VerifiedToken { verdict, remembered })
+        Ok(VerifiedToken { verdict, remembered: false })
     }
 
     /// Whether what was begun with a token may go on at `now`.
     pub(super) fn recheck(&self, standing: &Standing, now: SystemTime) -> Result<(), Rejected> {
         let verdict = &standing.0;
-        let keys = self.judges.get(verdict.issuer).and_then(Judge::keys);
-        verdict.lasts(keys.as_deref(), since_epoch(now))?;
+        let keys = || self.judges.get(verdict.issuer).and_then(Judge::keys);
+        verdict.lasts(keys, since_epoch(now))?;
         verdict.check_revoked(&self.revocations)
     }
 
@@ -100,17 +142,25 @@ impl Verifier {
     }
 
     fn stands(&self, verdict: &Verdict, now: Duration) -> bool {
-        let keys = self.judges.get(verdict.issuer).and_then(Judge::keys);
-        keys.is_some_and(|keys| verdict.stands(&keys, now))
+        verdict.stands(|| self.judges.get(verdict.issuer).and_then(Judge::keys), now)
     }
 
     fn judge(&self, token: BearerToken<'_>, now: Duration) -> Result<Verdict, Rejected> {
+        if self.judges.iter().any(Judge::is_asked) && token.is_opaque() {
+            return Err(Rejected::Unasked);
+        }
         let parts = token.compact().ok_or(Rejected::NotAJwt)?;
-        let header = Header::decode(parts.header)?;
-        let claims = Claims::decode(parts.payload).ok_or(Rejected::NotAJwt)?;
+        let claims = Claims::decode(parts.payload);
         // Nothing is believed yet: `iss` only says whose keys and rules to judge by.
-        let issuer = claims.text("iss").ok_or(Rejected::Claim("iss"))?;
-        let judge = self.judges.iter().find(|judge| judge.issuer() == issuer);
+        let issuer = claims.as_ref().and_then(|claims| claims.text("iss"));
+        let judge = self.judges.iter().find(|judge| Some(judge.issuer()) == issuer);
+        // Whoever is asked may sign as it likes.
+        if judge.is_some_and(Judge::is_asked) {
+            return Err(Rejected::Unasked);
+        }
+        let header = Header::decode(parts.header)?;
+        let claims = claims.ok_or(Rejected::NotAJwt)?;
+        claims.text("iss").ok_or(Rejected::Claim("iss"))?;
         judge.ok_or(Rejected::Issuer)?.judge(&header, &claims, &parts, &self.headers, now)
     }
 }
@@ -160,9 +210,9 @@ impl VerifiedToken {
 pub struct Standing(Arc<Verdict>);
 
 impl Standing {
-    /// For how long the token lasts by itself.
-    pub(crate) fn lasts(&self, now: SystemTime) -> Duration {
-        self.0.ends.saturating_sub(since_epoch(now))
+    /// For how long the token lasts by itself, if it has an end.
+    pub(crate) fn lasts(&self, now: SystemTime) -> Option<Duration> {
+        self.0.ends.map(|ends| ends.saturating_sub(since_epoch(now)))
     }
 }
 

@@ -25,7 +25,7 @@ use serde_json::json;
 use crate::config::Rules;
 use crate::keys::Keyring;
 use answer::Answer;
-use authenticate::{Memory, Rejected, Standing, UnknownKey, Verifier};
+use authenticate::{Memory, Rejected, Standing, Told, UnknownKey, Verifier};
 use authorize::{Permit, Policy};
 use challenge::Challenges;
 use framing::Bounds;
@@ -34,7 +34,7 @@ use metadata::Metadata;
 use proof::{Channel, Ledger, Proofs, Sent, Unproven};
 use revocation::Revocations;
 use route::Route;
-use token::{BearerToken, NoBearer};
+use token::{BearerToken, Inquiry, NoBearer};
 
 /// Where a request goes next.
 #[must_use]
@@ -46,6 +46,8 @@ pub enum Decision {
     Forward(Permit),
     /// Ask the issuer for its keys, then decide once more.
     NeedKey(UnknownKey),
+    /// Ask the issuer what the token is worth, then decide once more, by its answer.
+    NeedIntrospection(Inquiry),
 }
 
 /// The stages, built once per configuration. Immutable.
@@ -87,6 +89,37 @@ impl Pipeline {
 
     /// The whole pipeline, top to bottom.
     pub fn decide(&self, request: &Parts, channel: &Channel, now: SystemTime) -> Decision {
+        self.decide_by(request, channel, None, now)
+    }
+
+    /// Once more, when the issuer has been asked: a key that it still does not publish is none.
+    pub fn decide_again(&self, request: &Parts, channel: &Channel, now: SystemTime) -> Decision {
+        match self.decide(request, channel, now) {
+            Decision::NeedKey(key) => Decision::Answer(self.reject(Rejected::UnknownKey(key))),
+            other @ (Decision::Answer(_)
+            | Decision::Forward(_)
+            | Decision::NeedIntrospection(_)) => other,
+        }
+    }
+
+    /// Once more, with what the issuer says about this request's token. Never needs to ask again.
+    pub fn decide_told(
+        &self,
+        request: &Parts,
+        channel: &Channel,
+        told: &Told,
+        now: SystemTime,
+    ) -> Decision {
+        self.decide_by(request, channel, Some(told), now)
+    }
+
+    fn decide_by(
+        &self,
+        request: &Parts,
+        channel: &Channel,
+        told: Option<&Told>,
+        now: SystemTime,
+    ) -> Decision {
         if let Err(why) = self.bounds.check_head(request) {
             return Decision::Answer(Answer::Misframed(why));
         }
@@ -103,19 +136,32 @@ impl Pipeline {
             Route::WrongMethod(allowed) => Answer::WrongMethod(allowed),
             Route::Ambiguous => Answer::Ambiguous,
             Route::Unknown => Answer::NotFound,
-            Route::Protected => return self.admit(request, channel, now),
+            Route::Protected => return self.admit(request, channel, told, now),
         })
     }
 
     /// Authenticate, then have it proven, then authorize: the only way to a [`Permit`].
-    fn admit(&self, request: &Parts, channel: &Channel, now: SystemTime) -> Decision {
+    fn admit(
+        &self,
+        request: &Parts,
+        channel: &Channel,
+        told: Option<&Told>,
+        now: SystemTime,
+    ) -> Decision {
         let (scheme, token) = match BearerToken::from_headers(&request.headers) {
             Ok(credentials) => credentials,
             Err(why) => return Decision::Answer(self.ask_for_token(why)),
         };
-        let verified = match self.verifier.verify(token, now) {
+        let verified = match told {
+            None => self.verifier.verify(token, now),
+            Some(told) => self.verifier.learn(token, told, now),
+        };
+        let verified = match verified {
             Ok(verified) => verified,
             Err(Rejected::UnknownKey(key)) => return Decision::NeedKey(key),
+            Err(Rejected::Unasked) if told.is_none() => {
+                return Decision::NeedIntrospection(self.verifier.inquiry(token));
+            }
             Err(why) => return Decision::Answer(self.reject(why)),
         };
         let sent = Sent { request, channel, scheme, token };
@@ -134,11 +180,6 @@ impl Pipeline {
             Ok(()) => Decision::Forward(permit),
             Err(why) => Decision::Answer(Answer::Misframed(why)),
         }
-    }
-
-    /// The answer when the issuer has been asked, and still does not publish the key.
-    pub fn reject_unknown(&self, key: UnknownKey) -> Answer {
-        self.reject(Rejected::UnknownKey(key))
     }
 
     /// What is remembered of tokens.
@@ -173,6 +214,9 @@ impl Pipeline {
         // Infrastructure trouble: a 401 would send every client into a new login.
         if why == Rejected::NoKeys {
             return Answer::NoKeys;
+        }
+        if why == Rejected::Unasked {
+            return Answer::NoIntrospection;
         }
         Answer::InvalidToken(self.challenges.invalid_token(why), why)
     }

@@ -31,7 +31,9 @@ fn answer(request: &Parts) -> (StatusCode, HeaderMap, String) {
             let (parts, body) = answer.into_response().unwrap().into_parts();
             (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
         }
-        other @ (Decision::Forward(_) | Decision::NeedKey(_)) => panic!("{other:?}"),
+        other @ (Decision::Forward(_) | Decision::NeedKey(_) | Decision::NeedIntrospection(_)) => {
+            panic!("{other:?}")
+        }
     }
 }
 
@@ -157,6 +159,7 @@ fn no_challenge_can_be_misread() {
         Rejected::Type,
         Rejected::Critical,
         Rejected::Issuer,
+        Rejected::Inactive,
         Rejected::UnknownKey(UnknownKey { issuer: 0, mark: token::Digest::of(b"id") }),
         Rejected::KeyId,
         Rejected::Signature,

@@ -4,6 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
@@ -61,6 +64,28 @@ impl<'a> BearerToken<'a> {
         Digest::of(self.0.as_bytes())
     }
 
+    /// Whether nobody can read it but its issuer. What is, or might be taken for, a JOSE object in
+    /// compact form is not: it says whose it is, or would to somebody who reads it less strictly.
+    pub(super) fn is_opaque(self) -> bool {
+        let Some((first, _)) = self.0.split_once('.') else { return self.0.len() <= MOST_BYTES };
+        let first: String = first
+            .trim_end_matches('=')
+            .chars()
+            .map(|c| match c {
+                '+' => '-',
+                '/' => '_',
+                other => other,
+            })
+            .collect();
+        let header = LENIENT.decode(first).unwrap_or_default();
+        !header.trim_ascii_start().starts_with(b"{") && self.0.len() <= MOST_BYTES
+    }
+
+    /// What to ask the issuer.
+    pub(super) fn inquiry(self, digest: Digest, known: bool) -> Inquiry {
+        Inquiry { token: self.0.into(), digest, known }
+    }
+
     /// Its parts, if it is a signed JWT.
     pub(super) fn compact(self) -> Option<Compact<'a>> {
         Compact::read(self.0).filter(|_| self.0.len() <= MOST_BYTES)
@@ -99,11 +124,33 @@ impl Digest {
         bytes.copy_from_slice(digest::digest(&digest::SHA256, text).as_ref());
         Self(bytes)
     }
-}
 
-impl Digest {
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// A token that only its issuer can judge.
+pub struct Inquiry {
+    token: Box<str>,
+    digest: Digest,
+    known: bool,
+}
+
+impl Inquiry {
+    /// The token, for the one place that sends it.
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
+    /// What all inquiries about the same token share.
+    pub(crate) fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Whether the token was good when the issuer was last asked.
+    pub(crate) fn is_known(&self) -> bool {
+        self.known
     }
 }
 
@@ -221,6 +268,20 @@ impl fmt::Debug for BearerToken<'_> {
     }
 }
 
+impl fmt::Debug for Inquiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inquiry(…)")
+    }
+}
+
+/// As the least strict of readers would.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
+
 /// No honest token is longer, and no header may be either.
 const MOST_BYTES: usize = 16 << 10;
 
@@ -283,7 +344,36 @@ mod tests {
     }
 
     #[test]
+    fn what_might_be_taken_for_a_jwt_is_not_opaque() {
+        for text in
+            ["opaque", "eyJhIjoxfQ", "ya29.a0AfB", "a.b.c", "YQ.YQ.YQ", "YQ..", ".", "~.e30.a"]
+        {
+            assert!(BearerToken(text).is_opaque(), "{text}");
+        }
+        // With a signature, without one, encrypted, torn, padded, and with blanks before.
+        for text in [
+            "e30.e30.YQ",
+            "e30.e30.",
+            "e30.e30",
+            "eyJhbGciOiJkaXIifQ..YQ.YQ.YQ",
+            "eyJhbGciOiJub25lIn0.",
+            "eyJhIjoxfQ==.e30.YQ",
+            "eyJhIjoifn5-In0.e30.YQ",
+            "eyJhIjoifn5+In0.e30.YQ",
+            "ICB7fQ.e30.YQ",
+            "CQp7fR.e30.YQ",
+        ] {
+            assert!(!BearerToken(text).is_opaque(), "{text}");
+        }
+        assert!(!BearerToken(&"a".repeat(MOST_BYTES + 1)).is_opaque());
+    }
+
+    #[test]
     fn a_token_is_not_shown() {
         assert_eq!(format!("{:?}", BearerToken("secret")), "BearerToken(…)");
+        assert_eq!(
+            format!("{:?}", BearerToken("secret").inquiry(Digest::of(b""), true)),
+            "Inquiry(…)"
+        );
     }
 }

@@ -16,8 +16,8 @@ use super::Outcome;
 pub(crate) use keys::KeyGauges;
 use keys::KeyMetrics;
 use register::{counters, gauges, register};
-pub(crate) use tokens::RevocationGauges;
 use tokens::TokenMetrics;
+pub(crate) use tokens::{InquiryCounts, RevocationGauges};
 pub(crate) use traffic::Traffic;
 
 /// Owned by the server, not global, so that two servers in one process stay apart.
@@ -34,6 +34,7 @@ struct Metrics {
     keys: KeyMetrics,
     revocations: RevocationGauges,
     traffic: Traffic,
+    inquiries: IntCounterVec,
 }
 
 impl Recorder {
@@ -53,6 +54,12 @@ impl Recorder {
             keys: KeyMetrics::new(&all)?,
             revocations: RevocationGauges::new(&all)?,
             traffic: Traffic::new(&all)?,
+            inquiries: counters(
+                &all,
+                "postern_introspections_total",
+                "Inquiries about tokens at an issuer, and those that were not made.",
+                &["issuer", "result"],
+            )?,
             registry: all,
         })))
     }
@@ -91,6 +98,17 @@ impl Recorder {
         let tokens = &self.0.tokens;
         tokens.kept.set(i64::try_from(remembered).unwrap_or(i64::MAX));
         tokens.evicted.inc_by(evicted.saturating_sub(tokens.evicted.get()));
+    }
+
+    /// The metrics of one issuer that is asked about its tokens.
+    pub(crate) fn inquiries(&self, issuer: &str) -> InquiryCounts {
+        let count = |result| self.0.inquiries.with_label_values(&[issuer, result]);
+        InquiryCounts {
+            active: count("ok"),
+            inactive: count("inactive"),
+            failed: count("failed"),
+            refused: count("refused"),
+        }
     }
 
     /// All of it, in Prometheus' text format.

@@ -3,7 +3,7 @@
 pub(crate) mod log;
 mod metrics;
 
-pub(crate) use metrics::{KeyGauges, Recorder, RevocationGauges, Traffic};
+pub(crate) use metrics::{InquiryCounts, KeyGauges, Recorder, RevocationGauges, Traffic};
 
 /// How a request ended. Its label is the only name that logs and metrics use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

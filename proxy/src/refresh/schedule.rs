@@ -34,6 +34,11 @@ pub(super) fn pause(source: &KeySource, fresh_for: Duration, failures: u32) -> D
         KeySource::Discover | KeySource::Url(_) => fresh_for,
         KeySource::File(_) => EVERY_FILE,
     };
+    after(failures, usual)
+}
+
+/// Sooner than usual where the last look was in vain.
+pub(super) fn after(failures: u32, usual: Duration) -> Duration {
     match failures {
         0 => usual,
         _ => FIRST_RETRY.saturating_mul(1 << failures.min(6)).min(usual).min(LAST_RETRY),

@@ -9,7 +9,6 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::config::{Config, OutboundRules};
-use crate::keys::Keyring;
 use crate::pipeline::token::Digest;
 
 const KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"ID","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
@@ -33,7 +32,7 @@ fn holder(source: &str, max_age: Duration) -> KeyHolder {
     let mut config = Config::parse(&text).unwrap();
     let mut issuer = config.rules.issuers.remove(0);
     issuer.keys_max_age = max_age;
-    KeyHolder { issuer, keyring: Arc::new(Keyring::default()) }
+    KeyHolder { issuer, keyring: Arc::default(), endpoint: Arc::default() }
 }
 
 fn start(holder: &KeyHolder, tasks: &mut JoinSet<()>) -> Refreshers {

@@ -1,11 +1,14 @@
-//! Whose tokens are believed, and where their keys come from.
+//! Whose tokens are believed, and what they are judged by.
 
 use std::time::Duration;
 
 use super::value;
 use crate::config::file::Section;
 use crate::config::invalid::Wrong;
-use crate::config::{ClaimNames, KeySource, Resource, TokenType, TrustedIssuer, units};
+use crate::config::{
+    ClaimNames, ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Resource,
+    Source, TokenType, TrustedIssuer, units,
+};
 
 /// The section `issuers`.
 pub(super) fn all(
@@ -29,6 +32,13 @@ pub(super) fn all(
                 let wrong = Wrong::new("it is listed twice", "keep one of the two entries");
                 section.wrong("issuer", section.written("issuer"), wrong);
             }
+            Some(new) if is_asked(&new) && issuers.iter().any(is_asked) => {
+                let reason = "an opaque token does not say whose it is, so that both issuers would be \
+                              shown each other's tokens";
+                let fix = "keep introspection in one entry; write keys in the other, or run a \
+                           gateway for each";
+                section.wrong("introspection", None, Wrong::new(reason, fix));
+            }
             Some(new) => issuers.push(new),
             None => all_good = false,
         }
@@ -36,10 +46,14 @@ pub(super) fn all(
     (all_good && !issuers.is_empty()).then_some(issuers)
 }
 
+fn is_asked(issuer: &TrustedIssuer) -> bool {
+    matches!(issuer.source, Source::Introspection(_))
+}
+
 fn issuer(section: &mut Section<'_>, resource: Option<&Resource>) -> Option<TrustedIssuer> {
     let fix = "write the authorization server's issuer, exactly as its metadata spells it";
     let issuer = section.required("issuer", value::issuer, fix);
-    let keys = keys(section);
+    let source = source(section);
     let audiences = match section.list("audiences", value::text) {
         Some(audiences) if audiences.is_empty() => {
             let wrong = Wrong::new("no token could match it", "name an audience, or leave it out");
@@ -62,7 +76,7 @@ fn issuer(section: &mut Section<'_>, resource: Option<&Resource>) -> Option<Trus
     let keys_max_age = section.optional("keys_max_age", value::keys_max_age);
     Some(TrustedIssuer {
         issuer: issuer?,
-        keys: keys?,
+        source: source?,
         audiences: audiences?,
         algorithms: algorithms.unwrap_or_else(|| value::ALGORITHMS.to_vec()),
         typ,
@@ -98,6 +112,41 @@ fn apart(section: &Section<'_>, names: &ClaimNames) {
             section.wrong(key, Some(shared.as_str().to_owned()), wrong);
         }
     }
+}
+
+fn source(section: &mut Section<'_>) -> Option<Source> {
+    if !section.has("introspection") {
+        return keys(section).map(Source::Keys);
+    }
+    if section.has("keys") {
+        keys(section);
+        let reason = "there is introspection too, and a token is judged by one of them";
+        section.wrong("keys", None, Wrong::new(reason, "keep keys or introspection"));
+    }
+    for key in ["algorithms", "typ", "insecure_azp_as_audience"] {
+        if section.has(key) {
+            let reason = "it is about signed tokens, and with introspection no signature is read";
+            section.wrong(key, None, Wrong::new(reason, "remove it"));
+        }
+    }
+    introspection(&mut section.section("introspection")?).map(Source::Introspection)
+}
+
+fn introspection(section: &mut Section<'_>) -> Option<Introspection> {
+    let endpoint = section.optional("endpoint", value::introspection_endpoint);
+    let fix = "write the id of the client that the issuer lets ask about tokens";
+    let client_id = section.required("client_id", value::text, fix);
+    let fix = "write that client's secret, for example ${file:/run/secrets/introspection}";
+    let client_secret = section.required_secret("client_secret", fix);
+    let authentication = section.optional("authentication", value::client_authentication);
+    let cache = section.optional("cache", value::cache);
+    Some(Introspection {
+        endpoint: endpoint.unwrap_or(IntrospectionEndpoint::Discover),
+        client_id: client_id?,
+        client_secret: client_secret?,
+        authentication: authentication.unwrap_or(ClientAuthentication::Basic),
+        cache: cache.unwrap_or(Duration::from_secs(30)),
+    })
 }
 
 fn keys(section: &mut Section<'_>) -> Option<KeySource> {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Nonces;
+use crate::config::{ClientAuthentication, IntrospectionEndpoint, Nonces, Source};
 
 const GOOD: &str = "\
 listen: 127.0.0.1:8443
@@ -45,9 +45,17 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     assert_eq!(written.rules.forward.authorization, minimal.rules.forward.authorization);
     assert_eq!(written.rules.client_certificates, minimal.rules.client_certificates);
     assert_eq!(written.rules.dpop, minimal.rules.dpop);
+    let Source::Introspection(asked) = &written.rules.issuers[1].source else { panic!() };
+    let minimal_asked = Config::parse(&asked_with("")).unwrap();
+    let Source::Introspection(minimal_asked) = &minimal_asked.rules.issuers[0].source else {
+        panic!()
+    };
+    assert_eq!(asked.endpoint, minimal_asked.endpoint);
+    assert_eq!(asked.authentication, minimal_asked.authentication);
+    assert_eq!(asked.cache, minimal_asked.cache);
     let (written, minimal) = (&written.rules.issuers[0], &minimal.rules.issuers[0]);
     assert_eq!(written.algorithms, minimal.algorithms);
-    assert_eq!(written.keys, minimal.keys);
+    assert_eq!(format!("{:?}", written.source), format!("{:?}", minimal.source));
     assert_eq!(written.keys_max_age, minimal.keys_max_age);
     assert_eq!((written.typ, written.leeway), (minimal.typ, minimal.leeway));
     assert_eq!(written.azp_as_audience, minimal.azp_as_audience);
@@ -272,6 +280,67 @@ fn refuses_headers_that_mean_something_else() {
             format!("upstream:\n  address: unix:/b\nforward:\n  claims:\n    email: {header}\nx:");
         let message = refusal("upstream:", &to);
         assert!(message.contains("line 12: forward.claims.email"), "{message}");
+    }
+}
+
+const ISSUER: &str = "  - issuer: https://id.example\n";
+const ASKED: &str = "introspection: {client_id: postern, client_secret: s3cret";
+
+fn asked_with(settings: &str) -> String {
+    GOOD.replacen(ISSUER, &format!("{ISSUER}    {ASKED}{settings}}}\n"), 1)
+}
+
+#[test]
+fn an_issuer_that_is_asked_about_its_tokens_needs_a_client_and_no_more() {
+    let config = Config::parse(&asked_with("")).unwrap();
+    let Source::Introspection(introspection) = &config.rules.issuers[0].source else {
+        panic!("{config:?}")
+    };
+    assert_eq!(introspection.endpoint, IntrospectionEndpoint::Discover);
+    assert_eq!(introspection.authentication, ClientAuthentication::Basic);
+    assert_eq!(introspection.cache, Duration::from_secs(30));
+    assert_eq!(introspection.client_secret.expose(), "s3cret");
+    assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
+    for setting in [", cache: 0s", ", cache: 5m", ", endpoint: 'https://id.example/introspect'"] {
+        assert!(Config::parse(&asked_with(setting)).is_ok(), "{setting}");
+    }
+}
+
+#[test]
+fn refuses_what_introspection_cannot_mean() {
+    let with = |more: &str| format!("{ISSUER}    {ASKED}{more}}}\n");
+    for (setting, key) in [
+        ("cache: 301s", "cache"),
+        ("authentication: private_key_jwt", "authentication"),
+        ("endpoint: http://id.example/introspect", "endpoint"),
+        ("endpoint: somewhere", "endpoint"),
+        ("secret: x", "secret"),
+    ] {
+        let key = format!("issuers[0].introspection.{key}");
+        refuses(ISSUER, &with(&format!(", {setting}")), 8, &key);
+    }
+    for beside in ["keys: discover", "algorithms: [RS256]", "typ: strict", "keys: {file: /k}"] {
+        let key = format!("issuers[0].{}", beside.split(':').next().unwrap());
+        refuses(ISSUER, &format!("{}    {beside}\n", with("")), 9, &key);
+    }
+}
+
+#[test]
+fn only_one_issuer_is_asked_about_opaque_tokens() {
+    let second = format!("  - issuer: https://other.example\n    {ASKED}}}\n");
+    let two = format!("{ISSUER}    {ASKED}}}\n{second}");
+    refuses(ISSUER, &two, 10, "issuers[1].introspection");
+    assert!(refusal(ISSUER, &two).contains("does not say whose it is"));
+    assert!(Config::parse(&GOOD.replacen(ISSUER, &format!("{ISSUER}{second}"), 1)).is_ok());
+}
+
+#[test]
+fn a_clients_secret_is_not_shown_even_where_it_is_wrong() {
+    for secret in ["'s3cret-${NO_SUCH_VARIABLE}'", "['s3cret']", "''"] {
+        let introspection = format!("introspection: {{client_id: p, client_secret: {secret}}}");
+        let message = refusal(ISSUER, &format!("{ISSUER}    {introspection}\n"));
+        assert!(message.contains("issuers[0].introspection.client_secret\n"), "{message}");
+        assert!(!message.contains("s3cret"), "{message}");
     }
 }
 

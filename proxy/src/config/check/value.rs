@@ -10,8 +10,8 @@ use url::{Host, Url};
 
 use crate::config::invalid::Wrong;
 use crate::config::{
-    Authorization, ClaimPath, ClientCertificates, Issuer, LogFormat, OWN_HEADERS, Resource, Scope,
-    TokenType, Upstream, units,
+    Authorization, ClaimPath, ClientAuthentication, ClientCertificates, IntrospectionEndpoint,
+    Issuer, LogFormat, OWN_HEADERS, Resource, Scope, TokenType, Upstream, units,
 };
 
 pub(in crate::config) type Checked<T> = Result<T, Wrong>;
@@ -189,6 +189,36 @@ pub(super) fn leeway(text: &str) -> Checked<Duration> {
 
 /// More than any clock is off that anybody looks after.
 const MOST_LEEWAY: Duration = Duration::from_mins(5);
+
+/// How long an answer about a token may be believed.
+pub(super) fn cache(text: &str) -> Checked<Duration> {
+    let cache = if text == "0s" { Duration::ZERO } else { units::duration(text)? };
+    if cache > MOST_CACHE {
+        let reason = "a token would pass for more than five minutes after it has been revoked";
+        return Err(Wrong::new(reason, "write at most 5m, or 0s to ask about each request"));
+    }
+    Ok(cache)
+}
+
+const MOST_CACHE: Duration = Duration::from_mins(5);
+
+pub(super) fn introspection_endpoint(text: &str) -> Checked<IntrospectionEndpoint> {
+    match text {
+        "discover" => Ok(IntrospectionEndpoint::Discover),
+        address => link(address).map(IntrospectionEndpoint::Url),
+    }
+}
+
+pub(super) fn client_authentication(text: &str) -> Checked<ClientAuthentication> {
+    match text {
+        "client_secret_basic" => Ok(ClientAuthentication::Basic),
+        "client_secret_post" => Ok(ClientAuthentication::Post),
+        _ => Err(Wrong::new(
+            "no such way to authenticate",
+            "write client_secret_basic or client_secret_post",
+        )),
+    }
+}
 
 pub(super) fn claim(text: &str) -> Checked<ClaimPath> {
     self::text(text).map(|text| ClaimPath::new(&text))

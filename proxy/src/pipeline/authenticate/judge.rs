@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kind;
-use super::verdict::Verdict;
+use super::verdict::{Origin, Verdict};
 use super::{Rejected, UnknownKey};
-use crate::config::TrustedIssuer;
+use crate::config::{Source, TrustedIssuer};
 use crate::keys::{Key, KeySet, Keyring};
 use crate::pipeline::claims::{self, Claims, WrongType};
 use crate::pipeline::headers::ClaimHeaders;
@@ -37,6 +37,11 @@ impl Judge {
         &self.issuer
     }
 
+    /// Whether its tokens are judged by asking it.
+    pub(super) fn is_asked(&self) -> bool {
+        matches!(self.rules.source, Source::Introspection(_))
+    }
+
     pub(super) fn keys(&self) -> Option<Arc<KeySet>> {
         self.keyring.current()
     }
@@ -54,8 +59,42 @@ impl Judge {
         // To refuse, unproven claims are good enough; and what is refused costs the issuer nothing.
         kind::check(self.rules.typ, header.typ, claims, &self.rules.claims)?;
         self.check_audience(claims)?;
-        let ends = self.check_times(claims, now)?;
+        let expires = self.check_times(claims, now)?.ok_or(Rejected::Claim("exp"))?;
         let key = self.check_signature(&keys, header, parts)?;
+        let origin = Origin::Signed { key, generation: keys.generation() };
+        self.conclude(claims, stamp, origin, Some(expires))
+    }
+
+    /// Judges what the issuer says about a token that it calls active.
+    pub(super) fn learn(
+        &self,
+        told: &Claims,
+        stamp: &ClaimHeaders,
+        now: Duration,
+    ) -> Result<Verdict, Rejected> {
+        let Source::Introspection(introspection) = &self.rules.source else {
+            return Err(Rejected::Unasked);
+        };
+        match told.optional_text("iss") {
+            Ok(issuer) if issuer.is_none_or(|issuer| issuer == self.issuer()) => (),
+            Ok(_) | Err(WrongType) => return Err(Rejected::Issuer),
+        }
+        kind::check_told(told)?;
+        self.check_audience(told)?;
+        let expires = self.check_times(told, now)?;
+        // RFC 7662 section 4: no answer is believed past the token's end, whatever the clocks.
+        let until = now.saturating_add(introspection.cache);
+        let until = expires.map_or(until, |expires| until.min(expires));
+        self.conclude(told, stamp, Origin::Told { from: now, until }, expires)
+    }
+
+    fn conclude(
+        &self,
+        claims: &Claims,
+        stamp: &ClaimHeaders,
+        origin: Origin,
+        expires: Option<Duration>,
+    ) -> Result<Verdict, Rejected> {
         let confirmation = Confirmation::read(claims).map_err(|Unprovable| Rejected::Bound)?;
         let names = &self.rules.claims;
         let principal = Principal::read(&self.issuer, claims, names).map_err(Rejected::Claim)?;
@@ -64,9 +103,8 @@ impl Judge {
             principal,
             confirmation,
             issuer: self.index,
-            key,
-            generation: keys.generation(),
-            ends,
+            origin,
+            ends: expires.map(|expires| expires.saturating_add(self.rules.leeway)),
             // One that no list can name could not be revoked.
             id: claims
                 .optional_text("jti")
@@ -111,13 +149,11 @@ impl Judge {
         if audiences.iter().any(ours) { Ok(()) } else { Err(Rejected::Audience) }
     }
 
-    /// Until when the token is good, with the leeway that clocks need.
-    fn check_times(&self, claims: &Claims, now: Duration) -> Result<Duration, Rejected> {
+    /// When the token expires, if it says so.
+    fn check_times(&self, claims: &Claims, now: Duration) -> Result<Option<Duration>, Rejected> {
         let time = |name| claims.time(name).map_err(|WrongType| Rejected::Claim(name));
-        let expires = time("exp")?.ok_or(Rejected::Claim("exp"))?;
-        let issued = time("iat")?;
-        let ends = expires.saturating_add(self.rules.leeway);
-        if now >= ends {
+        let (expires, issued) = (time("exp")?, time("iat")?);
+        if expires.is_some_and(|expires| now >= expires.saturating_add(self.rules.leeway)) {
             return Err(Rejected::Expired);
         }
         let latest = now.saturating_add(self.rules.leeway);
@@ -125,11 +161,12 @@ impl Judge {
             return Err(Rejected::NotYetValid);
         }
         if let Some(longest) = self.rules.max_lifetime {
+            let expires = expires.ok_or(Rejected::Claim("exp"))?;
             let issued = issued.ok_or(Rejected::Claim("iat"))?;
             if expires > issued.saturating_add(longest) {
                 return Err(Rejected::TooLong);
             }
         }
-        Ok(ends)
+        Ok(expires)
     }
 }

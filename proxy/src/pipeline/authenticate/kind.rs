@@ -2,7 +2,7 @@
 
 use super::Rejected;
 use crate::config::{ClaimNames, TokenType};
-use crate::pipeline::claims::Claims;
+use crate::pipeline::claims::{Claims, WrongType};
 use crate::pipeline::jose::Typ;
 
 /// RFC 9068 section 4 says it in the header. Where the operator lets an issuer off that, the claims
@@ -22,12 +22,22 @@ pub(super) fn check(
     if !by_claims {
         return Err(Rejected::Type);
     }
-    let is_other = MARKS_OF_OTHERS.iter().any(|name| claims.get(name).is_some())
-        || claims.get("typ").is_some_and(|kind| !KEYCLOAK_KINDS.iter().any(|good| kind == good));
     // An ID token needs to bear no mark, so that an access token must.
     let says_so = names.scopes.iter().chain(&names.client).any(|path| claims.at(path).is_some())
         || MARKS_OF_ACCESS.iter().any(|name| claims.get(name).is_some());
-    if says_so && !is_other { Ok(()) } else { Err(Rejected::Kind) }
+    if says_so && !is_other(claims) { Ok(()) } else { Err(Rejected::Kind) }
+}
+
+/// The same question about a token that its issuer calls active: a refresh token is, too.
+pub(super) fn check_told(claims: &Claims) -> Result<(), Rejected> {
+    let kind = claims.optional_text("token_type").map_err(|WrongType| Rejected::Kind)?;
+    let usable = |kind: &str| ["bearer", "dpop"].iter().any(|good| kind.eq_ignore_ascii_case(good));
+    if kind.is_none_or(usable) && !is_other(claims) { Ok(()) } else { Err(Rejected::Kind) }
+}
+
+fn is_other(claims: &Claims) -> bool {
+    MARKS_OF_OTHERS.iter().any(|name| claims.get(name).is_some())
+        || claims.get("typ").is_some_and(|kind| !KEYCLOAK_KINDS.iter().any(|good| kind == good))
 }
 
 /// Of ID tokens (`OpenID` Connect Core 2, 3.3.2.11) and of logout and other event tokens (RFC 8417).

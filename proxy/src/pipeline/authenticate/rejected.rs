@@ -26,6 +26,12 @@ pub enum Rejected {
     /// Never fetched, or too old by now: not the caller's fault.
     #[error("no keys of the issuer are at hand")]
     NoKeys,
+    /// Its issuer has not said yet what it is worth: not the caller's fault.
+    #[error("the issuer has not said whether the token is good")]
+    Unasked,
+    /// Expired, revoked or never issued: its issuer does not say which.
+    #[error("the token is not active, says its issuer")]
+    Inactive,
     /// Perhaps a new one.
     #[error("the token is signed with a key that the issuer does not publish")]
     UnknownKey(UnknownKey),
@@ -72,6 +78,8 @@ impl Rejected {
             Self::Critical => "token_critical",
             Self::Issuer => "token_issuer",
             Self::NoKeys => "no_keys",
+            Self::Unasked => "no_introspection",
+            Self::Inactive => "token_inactive",
             Self::UnknownKey(_) => "token_unknown_key",
             Self::KeyId => "token_key_id",
             Self::KeyWithdrawn => "token_key_withdrawn",

@@ -18,32 +18,53 @@ pub(super) struct Verdict {
     pub(super) confirmation: Confirmation,
     /// Which issuer, in the order of the rules.
     pub(super) issuer: usize,
-    /// The key that signed it.
-    pub(super) key: Arc<Key>,
-    /// The issuer's keys when the signature was checked.
-    pub(super) generation: u64,
-    /// When the token is past, its issuer's leeway included; since 1970.
-    pub(super) ends: Duration,
+    pub(super) origin: Origin,
+    /// When the token is past, its issuer's leeway included; since 1970. Only an issuer that is asked
+    /// may leave it open.
+    pub(super) ends: Option<Duration>,
     /// By what the operator may revoke it: `jti` and `iat`.
     pub(super) id: Option<Box<str>>,
     pub(super) issued: Option<Duration>,
 }
 
+/// What a verdict rests on.
+pub(super) enum Origin {
+    /// A signature by this key, checked under this generation of the issuer's keys.
+    Signed { key: Arc<Key>, generation: u64 },
+    /// The issuer's word, for this time; since 1970.
+    Told { from: Duration, until: Duration },
+}
+
 impl Verdict {
-    /// Whether the same would be found again now: always by the same keys.
-    pub(super) fn stands(&self, keys: &KeySet, now: Duration) -> bool {
-        keys.generation() == self.generation && now < self.ends
+    /// Whether what was found then would be found again now, always by the same keys. `keys` are the
+    /// issuer's, if it has any.
+    pub(super) fn stands(&self, keys: impl FnOnce() -> Option<Arc<KeySet>>, now: Duration) -> bool {
+        let holds = match self.origin {
+            Origin::Signed { generation, .. } => {
+                keys().is_some_and(|keys| keys.generation() == generation)
+            }
+            // A clock that is set back does not make an answer younger.
+            Origin::Told { from, until } => (from..until).contains(&now),
+        };
+        holds && self.ends.is_none_or(|ends| now < ends)
     }
 
     /// Whether what was begun on its strength may go on. Other keys of the issuer may have changed.
-    pub(super) fn lasts(&self, keys: Option<&KeySet>, now: Duration) -> Result<(), Rejected> {
-        if now >= self.ends {
+    pub(super) fn lasts(
+        &self,
+        keys: impl FnOnce() -> Option<Arc<KeySet>>,
+        now: Duration,
+    ) -> Result<(), Rejected> {
+        if self.ends.is_some_and(|ends| now >= ends) {
             return Err(Rejected::Expired);
         }
-        if keys.is_none_or(|keys| !keys.holds(&self.key)) {
-            return Err(Rejected::KeyWithdrawn);
+        match &self.origin {
+            Origin::Signed { key, .. } if keys().is_none_or(|keys| !keys.holds(key)) => {
+                Err(Rejected::KeyWithdrawn)
+            }
+            // The token is not kept, so its issuer cannot be asked again.
+            Origin::Signed { .. } | Origin::Told { .. } => Ok(()),
         }
-        Ok(())
     }
 
     pub(super) fn check_revoked(&self, revocations: &Revocations) -> Result<(), Rejected> {

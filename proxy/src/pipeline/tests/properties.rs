@@ -62,10 +62,13 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
                 answer.into_response().unwrap();
                 None
             }
-            Decision::NeedKey(key) => {
-                self.pipeline.reject_unknown(key).into_response().unwrap();
+            Decision::NeedKey(_) => {
+                let now = UNIX_EPOCH + now;
+                let again = self.pipeline.decide_again(&request, &Channel::default(), now);
+                assert!(matches!(again, Decision::Answer(_)), "{again:?}");
                 None
             }
+            Decision::NeedIntrospection(_) => panic!("nobody is asked here"),
         }
     }
 
@@ -231,7 +234,9 @@ proptest! {
         let now = UNIX_EPOCH + Duration::from_secs(now >> 2);
         match Desk::new().pipeline.decide(&request.into_parts().0, &Channel::default(), now) {
             Decision::Answer(answer) => prop_assert!(answer.into_response().is_ok()),
-            other @ (Decision::Forward(_) | Decision::NeedKey(_)) => panic!("{other:?}"),
+            other @ (Decision::Forward(_)
+            | Decision::NeedKey(_)
+            | Decision::NeedIntrospection(_)) => panic!("{other:?}"),
         }
     }
 }

@@ -61,3 +61,14 @@ impl RevocationGauges {
         self.current.set(current.into());
     }
 }
+
+/// Inquiries at one issuer, by what came of them.
+#[derive(Clone, Debug)]
+pub(crate) struct InquiryCounts {
+    pub(crate) active: IntCounter,
+    pub(crate) inactive: IntCounter,
+    /// No answer that says anything.
+    pub(crate) failed: IntCounter,
+    /// Not even made: too many were under way.
+    pub(crate) refused: IntCounter,
+}

@@ -27,11 +27,11 @@ struct Stage {
 
 impl Stage {
     fn set() -> Self {
-        Self::trusting(|_| String::new())
+        Self::with("", |_| String::new())
     }
 
-    /// With further settings for the issuer's entry.
-    fn trusting(settings: impl Fn(&Provider) -> String) -> Self {
+    /// With further settings for the gateway, and for the issuer's entry.
+    fn with(further: &str, settings: impl Fn(&Provider) -> String) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let certificate = Certificate::write(directory.path());
         // The port is part of the resource's name, so it must be known before the start. A socket that
@@ -49,7 +49,8 @@ impl Stage {
         let settings = format!(
             "listen: {gateway}\n{}\nadmin: {{listen: '127.0.0.1:0'}}\n\
              resource: {{url: 'https://{gateway}/mcp', scopes: ['mcp:read']}}\n\
-             issuers: [{{issuer: '{}'{}}}]\nupstream: {{address: 'unix:{}'}}\nlog: {{level: error}}\n",
+             issuers: [{{issuer: '{}'{}}}]\nupstream: {{address: 'unix:{}'}}\nlog: {{level: error}}\n\
+             {further}\n",
             certificate.setting(),
             provider.issuer,
             settings(&provider),
@@ -90,13 +91,13 @@ impl Stage {
     }
 
     /// One client's whole way from knowing nothing but the URL.
-    fn dance(&self, interpreter: &str, script: &str, mode: &str) -> Value {
+    fn dance(&self, interpreter: &str, script: &str, mode: &[&str]) -> Value {
         let mut client = counterpart(interpreter, script);
         client.arg("--url").arg(format!("https://{}/mcp", self.gateway));
-        client.arg("--ca").arg(&self.certificate.authority).args(["--mode", mode]);
+        client.arg("--ca").arg(&self.certificate.authority).arg("--mode").args(mode);
         let output = client.output().unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{script} --mode {mode}: {complaint}");
+        assert!(output.status.success(), "{script} {mode:?}: {complaint}");
         serde_json::from_slice(&output.stdout).unwrap()
     }
 }
@@ -104,7 +105,7 @@ impl Stage {
 #[track_caller]
 fn completes(interpreter: &str, script: &str, mode: &str, version: &str) {
     let stage = Stage::set();
-    let told = stage.dance(interpreter, script, mode);
+    let told = stage.dance(interpreter, script, &[mode]);
     assert_eq!(told["protocol_version"], version);
     assert_eq!(told["tools"], json!(["echo", "whoami"]));
     assert_eq!(told["echo"], r#"{"message":"hello"}"#);
@@ -136,6 +137,21 @@ fn the_typescript_client_completes_in_the_modern_era() {
 #[test]
 fn the_typescript_client_completes_in_the_legacy_era() {
     completes("node", "client.mjs", "legacy", "2025-11-25");
+}
+
+/// Its token is bound to its key, at an authorization server that has never heard of us.
+#[test]
+fn the_typescript_client_proves_its_key_with_every_request() {
+    for settings in ["", "dpop: {nonce: true}"] {
+        let stage = Stage::with(settings, |_| String::new());
+        let told = stage.dance("node", "client.mjs", &["modern", "--dpop"]);
+        assert_eq!(told["token_type"], "DPoP");
+        assert_eq!(told["whoami"]["subject"], "alice");
+        let refused = |step: &&Value| **step == json!("POST /mcp 401");
+        let refused = told["steps"].as_array().unwrap().iter().filter(refused).count();
+        // One without a token; and one without a nonce, where one is needed.
+        assert_eq!(refused, if settings.is_empty() { 1 } else { 2 }, "{told}");
+    }
 }
 
 #[test]

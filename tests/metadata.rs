@@ -26,6 +26,7 @@ fn it_says_what_is_protected_and_by_whom_at_both_places() {
         "bearer_methods_supported": ["header"],
         "dpop_signing_alg_values_supported":
             ["ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"],
+        "dpop_bound_access_tokens_required": false,
         "resource_name": "Example",
         "resource_documentation": "https://mcp.example/docs",
     });
@@ -60,6 +61,7 @@ fn what_is_not_configured_is_not_in_it() {
     let always = [
         "authorization_servers",
         "bearer_methods_supported",
+        "dpop_bound_access_tokens_required",
         "dpop_signing_alg_values_supported",
         "resource",
     ];

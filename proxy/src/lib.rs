@@ -4,20 +4,22 @@
 //!
 //! ```text
 //! listener ─► gateway ─► framing ─► route ─┬─► metadata, health ──────────────► answer ─┐
-//!                                          └─► token ─► authenticate ─► authorize       │
-//!                                                │            │             │           │
-//!                                                └──► challenge ◄───────────┤ ─► answer ┤
-//!                                                                           ▼           │
-//!                                              upstream ◄── headers ◄──── permit        │
+//!                                          └─► token ─► authenticate ─► proof           │
+//!                                                │            │           │             │
+//!                                                └──► challenge ◄─────────┤  ─► answer ─┤
+//!                                                         ▲               ▼             │
+//!                                                         └────────── authorize         │
+//!                                                                         ▼             │
+//!                                              upstream ◄── headers ◄── permit          │
 //!                                                  └──────────────────────────────► record
 //! ```
 //!
 //! `edge` accepts connections and hands them to pingora; pingora calls `gateway` for each request;
 //! `gateway` asks [`pipeline::Pipeline::decide`], which reads only its arguments: one generation of
-//! the configuration, the request's head, and the time. Without a [`pipeline::authorize::Permit`]
-//! no phase reaches the upstream. Beside them `refresh` keeps each issuer's keys current, `introspect`
-//! asks the issuer whose tokens are opaque, `revoke` keeps the list of what is revoked, and `stream` ends
-//! what outlasts its token.
+//! the configuration, the request's head, what is known of its connection, and the time. Without a
+//! [`pipeline::authorize::Permit`] no phase reaches the upstream. Beside them `refresh` keeps each
+//! issuer's keys current, `introspect` asks the issuer whose tokens are opaque, `revoke` keeps the list
+//! of what is revoked, and `stream` ends what outlasts its token.
 
 mod admin;
 mod cli;

@@ -36,18 +36,22 @@ async function main() {
       url: { type: "string" },
       ca: { type: "string" },
       mode: { type: "string", default: "modern" },
+      dpop: { type: "boolean", default: false },
     },
   });
   if (!values.url || !values.ca || !MODES[values.mode]) {
-    throw new Error("usage: client.mjs --url URL --ca PEM --mode legacy|modern");
+    throw new Error("usage: client.mjs --url URL --ca PEM --mode legacy|modern [--dpop]");
   }
   tls.setDefaultCACertificates([readFileSync(values.ca, "utf8")]);
-  return visit(new URL(values.url), values.mode);
+  return visit(new URL(values.url), values.mode, values.dpop);
 }
 
 /** The whole dance; what came of it. */
-async function visit(url, mode) {
-  const { client, transport } = await connect(url, mode);
+async function visit(url, mode, dpop) {
+  const account = memory();
+  const session = dpop ? await mcp.DpopSession.create() : undefined;
+  if (session) account.dpop = () => session;
+  const { client, transport } = await connect(url, mode, account);
   const { tools } = await client.listTools();
   const whoami = await call(client, "whoami", {});
   const echo = await call(client, "echo", { message: "hello" });
@@ -58,6 +62,7 @@ async function visit(url, mode) {
     client: "typescript",
     mode,
     protocol_version: protocolVersion,
+    token_type: account.tokens().token_type,
     tools: tools.map((tool) => tool.name).sort(),
     whoami: whoami.structuredContent ?? null,
     echo: textOf(echo),
@@ -67,8 +72,7 @@ async function visit(url, mode) {
 }
 
 /** This client leaves the visit to the browser, and a second attempt, to its user. */
-async function connect(url, mode) {
-  const account = memory();
+async function connect(url, mode, account) {
   const attempt = () => {
     const client = new mcp.Client(
       { name: "postern-e2e", version: "1.0.0" },

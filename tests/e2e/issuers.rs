@@ -20,7 +20,7 @@ fn asking(provider: &Provider) -> String {
 
 #[test]
 fn a_real_authorization_server_vouches_for_its_opaque_tokens_until_they_are_revoked() {
-    let stage = Stage::trusting(asking);
+    let stage = Stage::with("", asking);
     let (token, other) = (stage.provider.token(), stage.provider.token());
     assert!(!token.contains('.'), "{token} is not opaque");
     assert_eq!(stage.whoami(&token), "200");
@@ -34,7 +34,7 @@ fn a_real_authorization_server_vouches_for_its_opaque_tokens_until_they_are_revo
 
 #[test]
 fn what_a_real_authorization_server_will_not_judge_is_not_called_bad() {
-    let stage = Stage::trusting(asking);
+    let stage = Stage::with("", asking);
     stage.provider.admin("/format?format=jwt");
     // It answers 400: structured tokens cannot be introspected there.
     assert_eq!(stage.whoami(&stage.provider.token()), "503");

@@ -68,7 +68,7 @@ struct Document<'a> {
     scopes_supported: Vec<&'a str>,
     bearer_methods_supported: [&'a str; 1],
     dpop_signing_alg_values_supported: [&'a str; ALGORITHMS.len()],
-    #[serde(skip_serializing_if = "is_default")]
+    /// Said either way: MCP's conformance suite wants to read it (SEP-1932).
     dpop_bound_access_tokens_required: bool,
     #[serde(skip_serializing_if = "is_default")]
     tls_client_certificate_bound_access_tokens: bool,

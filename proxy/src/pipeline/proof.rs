@@ -144,7 +144,7 @@ impl Ledger {
     }
 }
 
-/// A token and proof that its sender may use it. Only [`Proofs::prove`] makes one.
+/// A token and proof that its sender may use it. Only `Proofs::prove` makes one.
 #[must_use]
 #[derive(Debug)]
 pub struct Proven {

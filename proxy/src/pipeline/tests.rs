@@ -85,7 +85,7 @@ fn the_metadata_is_the_same_document_at_both_places() {
     assert_eq!(own, at("/.well-known/oauth-protected-resource/mcp/").2);
     assert_eq!(
         own,
-        r#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://id.example"],"scopes_supported":["mcp:read","mcp:call"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256","ES384","EdDSA","Ed25519","PS256","RS256"]}"#
+        r#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://id.example"],"scopes_supported":["mcp:read","mcp:call"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256","ES384","EdDSA","Ed25519","PS256","RS256"],"dpop_bound_access_tokens_required":false}"#
     );
 }
 

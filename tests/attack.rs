@@ -7,6 +7,9 @@ mod header;
 mod issuer;
 mod signature;
 
+use std::fs;
+use std::path::Path;
+
 use proxy::pipeline::authenticate::Rejected;
 use serde_json::Value;
 
@@ -93,4 +96,22 @@ impl Siege {
 fn is_bad_request(response: &Response) {
     assert_eq!(response.status, 400, "{response:?}");
     assert!(response.header("www-authenticate").contains("invalid_request"), "{response:?}");
+}
+
+#[test]
+fn every_test_that_the_security_page_names_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let page = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+    let names: Vec<&str> = page
+        .split('`')
+        .filter(|text| text.matches('_').count() > 3 && !text.contains([' ', '/', '|']))
+        .collect();
+    assert!(names.len() > 30, "the page names only {names:?}");
+    let tests = ["tests/attack", "proxy/src/pipeline/tests"].map(|place| root.join(place));
+    let files = tests.iter().flat_map(|place| fs::read_dir(place).unwrap());
+    let code: String =
+        files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
+    for name in names {
+        assert!(code.contains(&format!("fn {name}(")), "there is no {name}");
+    }
 }

@@ -6,13 +6,18 @@ export PATH := $(TOOLS)/bin:$(PATH)
 CARGO ?= cargo
 ALL := --workspace --all-features
 
-.PHONY: help run check test bench deny release cmake counterparts
+# What `make fuzz` tries, and for how many seconds each.
+FUZZ ?= token jose jwks config proof
+FUZZ_SECONDS ?= 600
+
+.PHONY: help run check test bench fuzz deny release cmake counterparts
 
 help:
 	@echo 'make run     see it work: gateway, backend and identity provider on this machine'
 	@echo 'make test    everything: unit and behaviour tests, and the real counterparts'
 	@echo 'make check   the fast one: format, lints, documentation, unit tests'
 	@echo 'make bench   decision times, and CPU time per request beside other proxies'
+	@echo 'make fuzz    look for inputs that break what must hold (needs rustup with nightly, and cargo-fuzz)'
 	@echo 'make release the binaries to ship: target/release/postern and mcp-backend'
 	@echo 'make deny    licences, bans and sources of every dependency (needs cargo-deny)'
 
@@ -34,6 +39,16 @@ test: cmake counterparts
 bench: cmake
 	benches/prepare.sh
 	$(CARGO) bench -p proxy
+
+# The kept corpus is where it starts; what is new goes to target/, what breaks to tests/fuzz/artifacts.
+fuzz: cmake
+	cp Cargo.lock tests/fuzz/Cargo.lock
+	set -e; for target in $(FUZZ); do \
+		mkdir -p target/fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run --fuzz-dir tests/fuzz --target-dir target/fuzz -s none $$target \
+			target/fuzz/corpus/$$target tests/fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -dict=tests/fuzz/json.dict; \
+	done
 
 # Without the laptop's identity provider.
 release: cmake

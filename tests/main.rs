@@ -19,6 +19,7 @@ mod differential;
 mod e2e;
 mod flood;
 mod framing;
+mod fuzz;
 mod harness;
 mod headers;
 mod introspection;

@@ -1,0 +1,16 @@
+//! What must hold for any bytes: each module is one fuzz target, and panics where it does not hold.
+//! The fuzzer finds the bytes; the ordinary tests run those that were kept through the same functions.
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a crate for the fuzzer and a module for the tests, and both may fail loudly"
+)]
+
+pub mod config;
+mod desk;
+pub mod jose;
+pub mod jwks;
+pub mod proof;
+pub mod token;

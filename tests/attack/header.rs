@@ -99,6 +99,24 @@ fn a_key_id_is_only_ever_looked_up() {
     assert_eq!(listening, 0, "the one true line of this kind has been read before");
 }
 
+/// Each key that is tried costs a signature check, and whoever sends the token chooses to name none.
+#[test]
+fn a_token_that_names_no_key_is_tried_with_a_few_of_its_kind_and_no_more() {
+    let others: Vec<Key> = (0..5).map(|number| Key::new(&number.to_string())).collect();
+    let published: Vec<Value> = others.iter().map(Key::published).collect();
+    let mut siege = Siege::with_keys(&published, "");
+    let unnamed = |key: &Key| {
+        let mut header = key.header();
+        header.kid = None;
+        key.sign_as(&header, &siege.claims())
+    };
+    let [first, last] = [&others[0], &others[4]].map(unnamed);
+    siege.passes(&first);
+    siege.has_no_key(&last);
+    siege.passes(&others[4].sign(&siege.claims()));
+    siege.lift();
+}
+
 #[test]
 fn a_key_id_of_64_kib_is_too_much_of_a_head() {
     let siege = Siege::lay();

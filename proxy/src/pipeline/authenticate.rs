@@ -195,8 +195,8 @@ impl VerifiedToken {
     }
 
     /// What whoever sends it must prove.
-    pub(super) fn confirmation(&self) -> Confirmation {
-        self.verdict.confirmation
+    pub(super) fn confirmation(&self) -> &Confirmation {
+        &self.verdict.confirmation
     }
 
     /// Whether it had been verified before.

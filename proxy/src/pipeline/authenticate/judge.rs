@@ -85,7 +85,7 @@ impl Judge {
         // RFC 7662 section 4: no answer is believed past the token's end, whatever the clocks.
         let until = now.saturating_add(introspection.cache);
         let until = expires.map_or(until, |expires| until.min(expires));
-        self.conclude(told, stamp, Origin::Told { from: now, until }, expires)
+        self.conclude(told, stamp, Origin::Told(Box::new(now..until)), expires)
     }
 
     fn conclude(

@@ -1,5 +1,6 @@
 //! What was found about one token, kept for as long as it holds.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::pipeline::proof::Confirmation;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::token::Principal;
 
-/// Everything about a token but the token itself.
+/// Everything about a token but the token itself. Kept by the thousand: what few tokens have is boxed.
 pub(super) struct Verdict {
     pub(super) principal: Principal,
     pub(super) headers: Stamped,
@@ -32,19 +33,19 @@ pub(super) enum Origin {
     /// A signature by this key, checked under this generation of the issuer's keys.
     Signed { key: Arc<Key>, generation: u64 },
     /// The issuer's word, for this time; since 1970.
-    Told { from: Duration, until: Duration },
+    Told(Box<Range<Duration>>),
 }
 
 impl Verdict {
     /// Whether what was found then would be found again now, always by the same keys. `keys` are the
     /// issuer's, if it has any.
     pub(super) fn stands(&self, keys: impl FnOnce() -> Option<Arc<KeySet>>, now: Duration) -> bool {
-        let holds = match self.origin {
+        let holds = match &self.origin {
             Origin::Signed { generation, .. } => {
-                keys().is_some_and(|keys| keys.generation() == generation)
+                keys().is_some_and(|keys| keys.generation() == *generation)
             }
             // A clock that is set back does not make an answer younger.
-            Origin::Told { from, until } => (from..until).contains(&now),
+            Origin::Told(while_believed) => while_believed.contains(&now),
         };
         holds && self.ends.is_none_or(|ends| now < ends)
     }
@@ -63,7 +64,7 @@ impl Verdict {
                 Err(Rejected::KeyWithdrawn)
             }
             // The token is not kept, so its issuer cannot be asked again.
-            Origin::Signed { .. } | Origin::Told { .. } => Ok(()),
+            Origin::Signed { .. } | Origin::Told(_) => Ok(()),
         }
     }
 

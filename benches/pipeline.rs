@@ -20,7 +20,7 @@ use proxy::config::{Config, Rules};
 use proxy::keys::{Keyring, jwks};
 use proxy::pipeline::framing::Bounds;
 use proxy::pipeline::proof::{Channel, Ledger};
-use proxy::pipeline::{Decision, Pipeline};
+use proxy::pipeline::{Cells, Decision, Pipeline};
 use raw::{Raw, Signed};
 use tokens::{ISSUER, Issuer, RESOURCE};
 
@@ -89,8 +89,9 @@ impl Desk {
     fn pipeline(&self) -> Pipeline {
         let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 4 << 20 };
         let ledger = Arc::new(Ledger::new([0; 32]));
-        let keyrings = [Arc::clone(&self.keyring)];
-        Pipeline::new(&self.rules, bounds, &keyrings, &Arc::default(), ledger)
+        let keyrings = vec![Arc::clone(&self.keyring)];
+        let cells = Cells { keyrings, revocations: Arc::default(), ledger };
+        Pipeline::new(&self.rules, bounds, &cells)
     }
 
     fn calls(&self, key: &tokens::Key) -> Result<Vec<Parts>, Box<dyn Error>> {

@@ -159,12 +159,22 @@ fn whatever_is_asked_beside_it_changes_nothing() {
 }
 
 #[test]
-fn the_host_that_a_client_names_changes_nothing() {
-    let world = World::start();
+fn the_host_that_a_client_names_is_never_told_on() {
+    let settings = "resource: {url: https://mcp.example/mcp, scopes: [mcp:read], hosts: [inside]}";
+    let world = World::with(settings);
     let plain = world.request("GET", PLACES[0], &[]).body;
-    let mut wire = world.connect();
-    wire.send(format!("GET {} HTTP/1.1\r\nHost: evil.example\r\n\r\n", PLACES[0]));
-    assert_eq!(wire.response(false).body, plain);
+    let asked = |host: &str| {
+        let mut wire = world.connect();
+        wire.send(format!(
+            "GET {} HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Host: evil.example\r\n\r\n",
+            PLACES[0]
+        ));
+        wire.response(false)
+    };
+    assert_eq!(asked("inside").body, plain);
+    let foreign = asked("evil.example");
+    assert_eq!(foreign.status, 421);
+    assert!(!foreign.body.contains("evil"), "{}", foreign.body);
 }
 
 #[test]

@@ -208,7 +208,9 @@ fn check_9_it_is_for_this_address_whatever_host_is_named() {
         refuses(description, |proof| proof.claims["htu"] = json!(htu));
     }
 
-    let world = World::start();
+    let world = World::with(
+        "resource: {url: https://mcp.example/mcp, scopes: [mcp:read], hosts: [evil.example]}",
+    );
     let holder = Holder::of(&world.issuer);
     let proof = holder.key.proof("POST", "https://evil.example/mcp", &holder.token);
     let credentials = format!("DPoP {}", holder.token);

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use pingora_core::{Error, ErrorType, Result};
+use http::HeaderValue;
+use pingora_core::{Error, ErrorType, OkOrErr as _, Result};
 
 use crate::edge::{Body, Connection};
+use crate::pipeline::Site;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::Misframed;
@@ -22,6 +24,8 @@ pub(crate) struct Exchange {
     pub(crate) stage: Stage,
     pub(crate) connection: Option<Arc<Connection>>,
     pub(crate) awaited: Option<Body>,
+    /// The page that may read the answer.
+    pub(crate) page: Option<HeaderValue>,
     pub(crate) line: Option<Arc<Line>>,
     pub(crate) watch: Option<Watch>,
     body_bytes: usize,
@@ -45,6 +49,7 @@ impl Exchange {
             stage: Stage::Received,
             connection: None,
             awaited: None,
+            page: None,
             line: None,
             watch: None,
             body_bytes: 0,
@@ -59,6 +64,12 @@ impl Exchange {
                 Error::e_explain(ErrorType::HTTPStatus(500), "request reached upstream unpermitted")
             }
         }
+    }
+
+    /// What the permit is for.
+    pub(crate) fn site(&self) -> Result<&Site> {
+        let site = self.snapshot.pipeline.site(self.permit()?);
+        site.or_err(ErrorType::HTTPStatus(500), "a permit for no site")
     }
 
     /// Counts what the client sends, up to what it may.

@@ -114,6 +114,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        exchange.page = exchange.snapshot.pipeline.page(session.req_header());
         let decision = match downstream::misframed(session) {
             Some(why) => Decision::Answer(Answer::Misframed(why)),
             None => self.decide(session, exchange).await,
@@ -148,8 +149,7 @@ impl ProxyHttp for Gateway {
         _session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        exchange.permit()?;
-        upstream::peer(&exchange.snapshot.upstream, self.body_timeout).map(Box::new)
+        upstream::peer(exchange.site()?.upstream(), self.body_timeout).map(Box::new)
     }
 
     async fn connected_to_upstream(
@@ -177,7 +177,7 @@ impl ProxyHttp for Gateway {
         // up at every change. Put together again, the target is the path that was judged.
         let blank = http::Request::new(()).into_parts().0;
         let mut parts = Parts::from(std::mem::replace(request, blank.into()));
-        exchange.snapshot.pipeline.relay().rewrite(&mut parts.headers, permit);
+        exchange.site()?.relay().rewrite(&mut parts.headers, permit);
         *request = parts.into();
         Ok(())
     }
@@ -189,14 +189,16 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         let permit = exchange.permit()?;
+        let standing = permit.standing();
+        downstream::tidy(response);
         if let Some(nonce) = permit.nonce() {
             response.insert_header(DPOP_NONCE, nonce)?;
         }
-        let standing = permit.standing();
+        downstream::share(response, exchange.page.as_ref())?;
         // Of known length, it is an answer on its way; else it goes on until somebody ends it.
         let is_stream = !response.status.is_informational()
             && !response.headers.contains_key(http::header::CONTENT_LENGTH);
-        if let Some(line) = exchange.line.take().filter(|_| is_stream) {
+        if is_stream && let Some(line) = exchange.line.take() {
             let snapshot = Arc::clone(&exchange.snapshot);
             exchange.watch = Some(Watch::start(snapshot, standing, line, self.changes.clone()));
         }

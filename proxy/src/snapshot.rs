@@ -6,18 +6,17 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use url::Url;
 
-use crate::config::{IntrospectionEndpoint, Limits, Rules, Source, TrustedIssuer, Upstream};
+use crate::config::{IntrospectionEndpoint, Limits, Rules, Source, TrustedIssuer};
 use crate::keys::Keyring;
-use crate::pipeline::Pipeline;
 use crate::pipeline::framing::Bounds;
 use crate::pipeline::proof::Ledger;
 use crate::pipeline::revocation::Revocations;
+use crate::pipeline::{Cells, Pipeline};
 
 /// One consistent generation of the rules, ready to use. Immutable.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) pipeline: Pipeline,
-    pub(crate) upstream: Upstream,
     pub(crate) body_bytes: usize,
     pub(crate) issuers: Vec<KeyHolder>,
     pub(crate) revocations: Arc<Revocations>,
@@ -56,19 +55,21 @@ impl KeyHolder {
 impl Snapshot {
     pub(crate) fn new(rules: &Rules, limits: &Limits, ledger: Arc<Ledger>) -> Self {
         let issuers: Vec<KeyHolder> = rules.issuers.iter().map(KeyHolder::new).collect();
-        let keyrings: Vec<_> = issuers.iter().map(|holder| Arc::clone(&holder.keyring)).collect();
+        let cells = Cells {
+            keyrings: issuers.iter().map(|holder| Arc::clone(&holder.keyring)).collect(),
+            revocations: Arc::default(),
+            ledger,
+        };
         let bounds = Bounds {
             header_bytes: limits.header_bytes,
             headers: limits.headers,
             body_bytes: limits.body_bytes,
         };
-        let revocations = Arc::default();
         Self {
-            pipeline: Pipeline::new(rules, bounds, &keyrings, &revocations, ledger),
-            upstream: rules.upstream.clone(),
+            pipeline: Pipeline::new(rules, bounds, &cells),
             body_bytes: limits.body_bytes,
             issuers,
-            revocations,
+            revocations: cells.revocations,
         }
     }
 

@@ -267,7 +267,8 @@ fn a_token_that_is_good_here_is_not_for_the_resource_next_door() {
     let token = here.issuer.token();
     assert_eq!(here.call(&token).status, 200);
     let settings = format!(
-        "issuers: [{{issuer: '{}'}}]\nresource: {{url: https://next.example/mcp, scopes: [mcp:read]}}",
+        "issuers: [{{issuer: '{}'}}]\nresource: {{url: https://next.example/mcp, \
+         hosts: [mcp.example], scopes: [mcp:read]}}",
         here.issuer.url()
     );
     let next = World::with(&settings);

@@ -172,7 +172,9 @@ fn configuration(issuer: &Issuer, upstream: &Upstream, settings: &str) -> String
         ("log", "{format: json}"),
     ];
     let told = |key: &str| settings.lines().any(|line| line.starts_with(&format!("{key}:")));
-    let untold = defaults.iter().filter(|(key, _)| !told(key));
+    // Sites are told all together.
+    let of_a_site = |key: &str| matches!(key, "resource" | "upstream") && told("sites");
+    let untold = defaults.iter().filter(|(key, _)| !told(key) && !of_a_site(key));
     let mut lines: Vec<String> = untold.map(|(key, value)| format!("{key}: {value}")).collect();
     lines.push(settings.into());
     lines.join("\n")

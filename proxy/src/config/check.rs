@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::file::{self, Section};
 use super::invalid::{Invalid, Wrong};
 use super::{
-    Boot, ClaimPath, ClientCertificates, Config, Forward, Limits, Log, LogFormat, OutboundRules,
-    Resource, Rules, Tls, Upstream, network, units,
+    Boot, ClientCertificates, Config, Limits, Log, LogFormat, OutboundRules, Rules, Tls, network,
+    units,
 };
 
 mod dpop;
 mod issuer;
+mod site;
 pub(super) mod value;
 
 /// Every check there is; none comes later.
@@ -33,16 +34,12 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let outbound = outbound(&mut root);
     let log = log(&mut root);
     let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
-    let protected = protected(&mut root);
-    let issuers = issuer::all(&mut root, protected.as_ref().map(|(resource, ..)| resource));
-    let upstream = upstream(&mut root);
-    let forward = forward(&mut root);
+    let door = site::Door { listen, speaks_tls: matches!(tls, Some(Tls::Here { .. })) };
+    let sites = site::all(&mut root, &door);
+    let issuers = issuer::all(&mut root, sites.as_ref().is_some_and(|sites| sites.len() > 1));
     let revocations = revocations(&mut root);
     let dpop = dpop::rules(&mut root);
-    if let Some((resource, ..)) = &protected {
-        agree(&root, listen, admin, tls.as_ref(), resource, upstream.as_ref());
-    }
-    let (resource, name, documentation, scopes) = protected?;
+    agree(&root, listen, admin);
     let tls = tls?;
     Some(Config {
         boot: Boot {
@@ -55,13 +52,8 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             shutdown_timeout: shutdown_timeout.unwrap_or(Duration::from_secs(30)),
         },
         rules: Rules {
-            resource,
-            name,
-            documentation,
-            scopes,
+            sites: sites?,
             issuers: issuers?,
-            upstream: upstream?,
-            forward,
             revocations,
             dpop,
             client_certificates: match tls {
@@ -73,25 +65,10 @@ fn config(mut root: Section<'_>) -> Option<Config> {
 }
 
 /// Settings that are good alone and impossible together.
-fn agree(
-    root: &Section<'_>,
-    listen: SocketAddr,
-    admin: SocketAddr,
-    tls: Option<&Tls>,
-    resource: &Resource,
-    upstream: Option<&Upstream>,
-) {
+fn agree(root: &Section<'_>, listen: SocketAddr, admin: SocketAddr) {
     if listen == admin && listen.port() != 0 {
         let reason = "metrics would be served where clients connect";
         root.wrong("admin", None, Wrong::new(reason, "give admin.listen another port"));
-    }
-    if upstream == Some(&Upstream::Tcp(listen)) {
-        let reason = "requests would come back to the proxy for ever";
-        root.wrong("upstream", None, Wrong::new(reason, "write the backend's own address"));
-    }
-    if matches!(tls, Some(Tls::Here { .. })) && resource.as_str().starts_with("http:") {
-        let reason = "clients would dial it without TLS, and the listener speaks TLS";
-        root.wrong("resource", None, Wrong::new(reason, "write https, or tls: off"));
     }
 }
 
@@ -173,60 +150,6 @@ fn log(root: &mut Section<'_>) -> Log {
         log.level = section.optional("level", value::log_level).unwrap_or(log.level);
     }
     log
-}
-
-type Protected = (Resource, Option<String>, Option<url::Url>, Vec<super::Scope>);
-
-fn protected(root: &mut Section<'_>) -> Option<Protected> {
-    let fix = "say what is protected: resource.url is the address that clients are given, for \
-               example https://mcp.example.com/mcp";
-    if !root.has("resource") {
-        root.required("resource", value::text, fix)?;
-    }
-    let mut section = root.section("resource")?;
-    let url = section.required("url", value::resource, fix);
-    let name = section.optional("name", value::text);
-    let documentation = section.optional("documentation", value::link);
-    let scopes = section.list("scopes", value::scope).unwrap_or_default();
-    Some((url?, name, documentation, scopes))
-}
-
-fn upstream(root: &mut Section<'_>) -> Option<Upstream> {
-    let fix = "say where the MCP server is: upstream.address is unix:/path or 127.0.0.1:PORT";
-    if !root.has("upstream") {
-        root.required("upstream", value::text, fix)?;
-    }
-    let mut section = root.section("upstream")?;
-    let address = section.required("address", value::upstream, fix);
-    let trusted = section.optional("trust_network", value::yes_or_no).unwrap_or(false);
-    match address? {
-        Upstream::Tcp(to) if !to.ip().is_loopback() && !trusted => {
-            let reason = "the caller's identity would cross a network unprotected, where anybody \
-                          could send the backend an identity of their own";
-            let fix = "use a unix socket or a loopback address; if only this proxy can reach that \
-                       address, say so with upstream.trust_network: true";
-            let found = section.written("address");
-            section.wrong("address", found, Wrong::new(reason, fix));
-            None
-        }
-        address @ (Upstream::Tcp(_) | Upstream::Unix(_)) => Some(address),
-    }
-}
-
-fn forward(root: &mut Section<'_>) -> Forward {
-    let mut forward = Forward { claims: Vec::new(), authorization: super::Authorization::Strip };
-    let Some(mut section) = root.section("forward") else { return forward };
-    let claims = section.table("claims", value::header).into_iter();
-    forward.claims = claims.map(|(claim, header)| (ClaimPath::new(&claim), header)).collect();
-    for (index, (_, header)) in forward.claims.iter().enumerate() {
-        if forward.claims.iter().take(index).any(|(_, earlier)| earlier == header) {
-            let wrong = Wrong::new("two claims would share it", "give each claim its own header");
-            section.wrong("claims", None, wrong);
-        }
-    }
-    let kept = section.optional("authorization", value::authorization);
-    forward.authorization = kept.unwrap_or(forward.authorization);
-    forward
 }
 
 fn revocations(root: &mut Section<'_>) -> Option<PathBuf> {

@@ -181,6 +181,11 @@ impl<'r> Section<'r> {
         self.entries.iter().any(|(name, _)| name == key)
     }
 
+    /// Lets `key` be, whatever it says: what is wrong with it has been noted.
+    pub(super) fn ignore(&mut self, key: &'static str) {
+        drop(self.take(key));
+    }
+
     /// Whether `key` holds a single value rather than a section.
     pub(super) fn is_text(&self, key: &str) -> bool {
         self.entries.iter().any(|(name, node)| name == key && matches!(node, Node::Text(_)))

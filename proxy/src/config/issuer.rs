@@ -13,7 +13,7 @@ pub struct TrustedIssuer {
     pub issuer: Issuer,
     /// What its tokens are judged by.
     pub source: Source,
-    /// A token's `aud` must hold one of these.
+    /// A token's `aud` must hold one of these; empty: the resource it is for.
     pub audiences: Vec<String>,
     /// Signature algorithms it may use.
     pub algorithms: Vec<Algorithm>,

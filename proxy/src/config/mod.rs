@@ -8,6 +8,7 @@ mod invalid;
 mod issuer;
 mod network;
 mod secret;
+mod site;
 mod source;
 mod units;
 
@@ -16,7 +17,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http::HeaderName;
 use url::Url;
 
 pub use deny::DenyList;
@@ -25,6 +25,7 @@ pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
 pub use network::Network;
 pub use secret::Secret;
+pub use site::{Authorization, Forward, Origins, Site, Upstream};
 pub use source::{ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Source};
 
 /// Everything an operator decides.
@@ -148,53 +149,16 @@ pub enum LogFormat {
 /// What requests are judged by.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// What we protect.
-    pub resource: Resource,
-    /// Its name, for people.
-    pub name: Option<String>,
-    /// Where people read about it.
-    pub documentation: Option<Url>,
-    /// Scopes that every request must hold.
-    pub scopes: Vec<Scope>,
+    /// What is protected: at least one.
+    pub sites: Vec<Site>,
     /// Whose tokens are believed: at least one.
     pub issuers: Vec<TrustedIssuer>,
-    /// What we stand in front of.
-    pub upstream: Upstream,
-    /// What it hears about the caller.
-    pub forward: Forward,
     /// The file that lists what is revoked.
     pub revocations: Option<PathBuf>,
     /// How strictly proofs of possession are asked for.
     pub dpop: Dpop,
     /// Whether clients can prove to hold a certificate.
     pub client_certificates: ClientCertificates,
-}
-
-/// Where permitted requests go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Upstream {
-    /// Plain HTTP over TCP.
-    Tcp(SocketAddr),
-    /// Plain HTTP over a unix socket.
-    Unix(PathBuf),
-}
-
-/// What the upstream hears about the caller.
-#[derive(Clone, Debug)]
-pub struct Forward {
-    /// Claims sent on top of the four that always are, and the header of each.
-    pub claims: Vec<(ClaimPath, HeaderName)>,
-    /// Whether the caller's token goes up too.
-    pub authorization: Authorization,
-}
-
-/// What becomes of the caller's token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Authorization {
-    /// It ends here.
-    Strip,
-    /// The upstream gets it as well.
-    Keep,
 }
 
 /// The URL that clients name this server by (RFC 9728 `resource`), kept as it was written.

@@ -37,7 +37,8 @@ impl Settings<'_> {
             "listen: 127.0.0.1:{port}\n\
              tls: {{ certificate: {chain}, key: {key} }}\n\
              admin: {{ listen: \"127.0.0.1:0\" }}\n\
-             resource:\n  url: {resource}\n  name: Postern on a laptop\n  scopes: [\"mcp:read\"]\n\
+             resource:\n  url: {resource}\n  name: Postern on a laptop\n  scopes: [\"mcp:read\"]\n  \
+             hosts: [\"localhost:{port}\"]\n  origins: [\"http://localhost:6274\"]\n\
              issuers:\n  - issuer: {issuer}\n\
              upstream: {{ address: {backend} }}\n"
         )
@@ -65,7 +66,10 @@ mod tests {
             backend: "unix:/tmp/postern-x/backend.sock",
         };
         let config = Config::parse(&settings.yaml()).unwrap();
-        assert_eq!(config.rules.resource.as_str(), Settings::resource(8443));
-        assert_eq!(config.rules.upstream, Upstream::Unix("/tmp/postern-x/backend.sock".into()));
+        assert_eq!(config.rules.sites[0].resource.as_str(), Settings::resource(8443));
+        assert_eq!(
+            config.rules.sites[0].upstream,
+            Upstream::Unix("/tmp/postern-x/backend.sock".into())
+        );
     }
 }

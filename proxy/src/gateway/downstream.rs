@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
+use http::{HeaderName, HeaderValue};
 use pingora_core::{ErrorType, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -10,6 +12,7 @@ use tokio::time::timeout;
 use crate::exchange::Exchange;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::framing::{self, Misframed};
+use crate::pipeline::response;
 
 /// What pingora has let through or tidied away before we could see it.
 pub(super) fn misframed(session: &Session) -> Option<Misframed> {
@@ -60,10 +63,34 @@ pub(super) async fn answer(
         response.or_err(ErrorType::InternalError, "building an answer")?.into_parts();
     let mut head = ResponseHeader::from(parts);
     head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
+    share(&mut head, exchange.page.as_ref())?;
     let only_head = session.req_header().method == http::Method::HEAD || body.is_empty();
     session.write_response_header(Box::new(head), only_head).await?;
     if !only_head {
         session.write_response_body(Some(body), true).await?;
+    }
+    Ok(())
+}
+
+/// Takes out of the upstream's answer what ends here.
+pub(super) fn tidy(response: &mut ResponseHeader) {
+    let status = response.status;
+    let ending: Vec<HeaderName> =
+        response.headers.keys().filter(|name| response::ends_here(name, status)).cloned().collect();
+    for name in ending {
+        response.remove_header(&name);
+    }
+}
+
+/// Lets the page that asked read the answer.
+pub(super) fn share(head: &mut ResponseHeader, page: Option<&HeaderValue>) -> Result<()> {
+    // What is public says so itself.
+    let Some(page) = page.filter(|_| !head.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN))
+    else {
+        return Ok(());
+    };
+    for (name, value) in response::shared_with(page) {
+        head.append_header(name, value)?;
     }
     Ok(())
 }

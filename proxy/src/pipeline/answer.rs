@@ -39,6 +39,12 @@ pub enum Answer {
     ProofsFull,
     /// 503: and who can does not answer.
     NoIntrospection,
+    /// 204 at an endpoint, for a page that may call it.
+    Preflight(Option<HeaderValue>),
+    /// 403, and no challenge: a token would change nothing.
+    ForeignOrigin,
+    /// 421: another host's requests belong to another server.
+    ForeignHost,
     /// 404.
     NotFound,
     /// 405 at a public place.
@@ -59,7 +65,8 @@ impl Answer {
     /// The whole reply. Every body is JSON, and no refusal may be stored.
     pub(crate) fn into_response(self) -> http::Result<Response<Bytes>> {
         let status = self.status();
-        let reply = Response::builder().status(status);
+        let reply =
+            Response::builder().status(status).header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         match self {
             Self::Metadata(document) => readable(reply)
                 .header(header::CACHE_CONTROL, "public, max-age=300")
@@ -94,24 +101,22 @@ impl Answer {
                 unavailable(reply, "5", "the issuer cannot be asked about the token now; try again")
             }
             Self::ProofsFull => unavailable(reply, "60", &Unproven::Full.to_string()),
-            Self::NotFound => {
-                stored_never(reply).body(error("not_found", "nothing is served here"))
-            }
+            Self::Preflight(asked) => endpoint_preflight(reply, asked.as_ref()).body(Bytes::new()),
             Self::WrongMethod(allowed) => readable(stored_never(reply))
                 .header(header::ALLOW, allowed)
                 .body(error("method_not_allowed", "this place can only be read")),
-            Self::Ambiguous => stored_never(reply).body(error(
-                "invalid_request",
-                "the path can be read in more than one way; use plain segments",
-            )),
             Self::Misframed(why) => refuse(reply, why),
-            Self::BadGateway => stored_never(reply)
-                .body(error("bad_gateway", "the server behind this gateway cannot be reached")),
-            Self::GatewayTimeout => stored_never(reply).body(error(
-                "gateway_timeout",
-                "the server behind this gateway did not answer in time",
-            )),
-            Self::Internal => stored_never(reply).body(error("server_error", "the gateway failed")),
+            Self::NotFound => plain(reply, "not_found", "nothing is served here"),
+            Self::ForeignOrigin => {
+                plain(reply, "forbidden_origin", "pages of this origin may not call this server")
+            }
+            Self::ForeignHost => {
+                plain(reply, "misdirected_request", "this server does not answer for that host")
+            }
+            Self::Ambiguous => plain(reply, "invalid_request", AMBIGUOUS),
+            Self::BadGateway => plain(reply, "bad_gateway", UNREACHABLE),
+            Self::GatewayTimeout => plain(reply, "gateway_timeout", UNANSWERED),
+            Self::Internal => plain(reply, "server_error", "the gateway failed"),
         }
     }
 
@@ -129,6 +134,9 @@ impl Answer {
             Self::InsufficientScope(..) => "insufficient_scope",
             Self::NoKeys => "no_keys",
             Self::NoIntrospection => "no_introspection",
+            Self::Preflight(_) => "preflight",
+            Self::ForeignOrigin => "foreign_origin",
+            Self::ForeignHost => "foreign_host",
             Self::NotFound => "not_found",
             Self::WrongMethod(_) => "wrong_method",
             Self::Ambiguous => "ambiguous_path",
@@ -148,15 +156,16 @@ impl Answer {
     fn status(&self) -> StatusCode {
         match self {
             Self::Metadata(_) | Self::Landing(_) | Self::Healthy => StatusCode::OK,
-            Self::MetadataPreflight(_) => StatusCode::NO_CONTENT,
+            Self::MetadataPreflight(_) | Self::Preflight(_) => StatusCode::NO_CONTENT,
             Self::NoCredentials(_) | Self::InvalidToken(..) | Self::Unproven(..) => {
                 StatusCode::UNAUTHORIZED
             }
             Self::BadCredentials(_) | Self::Ambiguous => StatusCode::BAD_REQUEST,
-            Self::InsufficientScope(..) => StatusCode::FORBIDDEN,
+            Self::InsufficientScope(..) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
             Self::NoKeys | Self::NoIntrospection | Self::ProofsFull => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Misframed(why) => misframed(*why).0,
@@ -198,6 +207,43 @@ fn preflight(reply: Builder, wanted: Option<HeaderValue>) -> Builder {
     }
 }
 
+/// A `*` would not cover `Authorization`, so that all are named.
+fn endpoint_preflight(reply: Builder, asked: Option<&HeaderValue>) -> Builder {
+    let asked = asked.and_then(|asked| asked.to_str().ok()).unwrap_or_default();
+    // Parameters that a tool mirrors into headers have names of its own.
+    let parameters = asked.split(',').map(str::trim).filter(|name| {
+        let own =
+            name.get(..PARAMETER.len()).is_some_and(|own| own.eq_ignore_ascii_case(PARAMETER));
+        own && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    });
+    let allowed: Vec<&str> = ENDPOINT_HEADERS.into_iter().chain(parameters).collect();
+    reply
+        .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE, OPTIONS")
+        .header(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed.join(", "))
+        .header(header::ACCESS_CONTROL_MAX_AGE, "7200")
+        .header(header::VARY, "Access-Control-Request-Headers")
+}
+
+const PARAMETER: &str = "mcp-param-";
+
+/// What MCP clients send.
+const ENDPOINT_HEADERS: [&str; 14] = [
+    "Accept",
+    "Authorization",
+    "Content-Type",
+    "DPoP",
+    "Last-Event-ID",
+    "MCP-Protocol-Version",
+    "Mcp-Method",
+    "Mcp-Name",
+    "Mcp-Session-Id",
+    "X-Correlation-ID",
+    "X-Request-Id",
+    "baggage",
+    "traceparent",
+    "tracestate",
+];
+
 fn with_nonce(reply: Builder, nonce: Option<HeaderValue>) -> Builder {
     match nonce {
         Some(nonce) => reply.header(DPOP_NONCE, nonce),
@@ -218,6 +264,14 @@ fn refuse(reply: Builder, why: Misframed) -> http::Result<Response<Bytes>> {
     };
     stored_never(reply).body(error("invalid_request", &why.to_string()))
 }
+
+fn plain(reply: Builder, code: &str, why: &str) -> http::Result<Response<Bytes>> {
+    stored_never(reply).body(error(code, why))
+}
+
+const AMBIGUOUS: &str = "the path can be read in more than one way; use plain segments";
+const UNREACHABLE: &str = "the server behind this gateway cannot be reached";
+const UNANSWERED: &str = "the server behind this gateway did not answer in time";
 
 /// Infrastructure trouble: the client is to come back, not to log in again.
 fn unavailable(reply: Builder, seconds: &'static str, why: &str) -> http::Result<Response<Bytes>> {

@@ -7,6 +7,7 @@ mod told;
 mod verdict;
 
 use std::fmt;
+use std::iter::Sum;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,14 +15,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use moka::notification::RemovalCause;
 use moka::sync::Cache;
 
+use super::Cells;
 use super::claims::Claims;
 use super::headers::{ClaimHeaders, Stamped};
 use super::jose::Header;
 use super::proof::Confirmation;
 use super::revocation::Revocations;
 use super::token::{BearerToken, Digest, Inquiry, Principal};
-use crate::config::Rules;
-use crate::keys::Keyring;
+use crate::config::{Rules, Site};
 use judge::Judge;
 pub use rejected::Rejected;
 use told::Refusals;
@@ -41,21 +42,18 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// `keyrings` are the issuers' own, in the order of the rules.
-    pub(super) fn new(
-        rules: &Rules,
-        keyrings: &[Arc<Keyring>],
-        revocations: &Arc<Revocations>,
-    ) -> Self {
+    pub(super) fn new(site: &Site, rules: &Rules, cells: &Cells) -> Self {
         let evicted = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&evicted);
-        let pairs = rules.issuers.iter().zip(keyrings).enumerate();
+        let pairs = rules.issuers.iter().zip(&cells.keyrings).enumerate();
         Self {
             judges: pairs
-                .map(|(index, (rules, keyring))| Judge::new(index, rules, keyring))
+                .map(|(index, (issuer, keyring))| {
+                    Judge::new(index, issuer, keyring, &site.resource)
+                })
                 .collect(),
-            headers: ClaimHeaders::new(&rules.forward),
-            revocations: Arc::clone(revocations),
+            headers: ClaimHeaders::new(&site.forward),
+            revocations: Arc::clone(&cells.revocations),
             verdicts: Cache::builder()
                 .weigher(|_, verdict: &Arc<Verdict>| verdict.weight())
                 .max_capacity(CACHE_BYTES)
@@ -127,7 +125,7 @@ impl Verifier {
 
     /// Whether what was begun with a token may go on at `now`.
     pub(super) fn recheck(&self, standing: &Standing, now: SystemTime) -> Result<(), Rejected> {
-        let verdict = &standing.0;
+        let verdict = &standing.verdict;
         let keys = || self.judges.get(verdict.issuer).and_then(Judge::keys);
         verdict.lasts(keys, since_epoch(now))?;
         verdict.check_revoked(&self.revocations)
@@ -165,12 +163,21 @@ impl Verifier {
     }
 }
 
-/// What the cache of verdicts holds.
-#[derive(Clone, Copy, Debug)]
+/// What the caches of verdicts hold.
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Memory {
     pub(crate) verdicts: u64,
     /// Since the start.
     pub(crate) evicted: u64,
+}
+
+impl Sum for Memory {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            verdicts: sum.verdicts + one.verdicts,
+            evicted: sum.evicted + one.evicted,
+        })
+    }
 }
 
 /// A principal whose token verified. Only [`Verifier::verify`] makes one.
@@ -190,8 +197,8 @@ impl VerifiedToken {
         &self.verdict.headers
     }
 
-    pub(super) fn standing(&self) -> Standing {
-        Standing(Arc::clone(&self.verdict))
+    pub(super) fn standing(&self, site: usize) -> Standing {
+        Standing { verdict: Arc::clone(&self.verdict), site }
     }
 
     /// What whoever sends it must prove.
@@ -207,12 +214,20 @@ impl VerifiedToken {
 
 /// What something that outlasts its request goes on by: whether the token still holds.
 #[derive(Clone)]
-pub struct Standing(Arc<Verdict>);
+pub struct Standing {
+    verdict: Arc<Verdict>,
+    site: usize,
+}
 
 impl Standing {
+    /// At which site the token was good.
+    pub(super) fn site(&self) -> usize {
+        self.site
+    }
+
     /// For how long the token lasts by itself, if it has an end.
     pub(crate) fn lasts(&self, now: SystemTime) -> Option<Duration> {
-        self.0.ends.map(|ends| ends.saturating_sub(since_epoch(now)))
+        self.verdict.ends.map(|ends| ends.saturating_sub(since_epoch(now)))
     }
 }
 
@@ -237,7 +252,7 @@ impl fmt::Debug for Verifier {
 
 impl fmt::Debug for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Standing").field(&self.0.principal).finish()
+        f.debug_tuple("Standing").field(&self.verdict.principal).finish()
     }
 }
 

@@ -11,19 +11,21 @@ use crate::config::Scope;
 /// The scopes that every caller needs.
 #[derive(Debug)]
 pub struct Policy {
+    site: usize,
     required: Vec<Scope>,
 }
 
 impl Policy {
-    pub(super) fn new(required: &[Scope]) -> Self {
-        Self { required: required.to_vec() }
+    /// For the site of this number.
+    pub(super) fn new(site: usize, required: &[Scope]) -> Self {
+        Self { site, required: required.to_vec() }
     }
 
     /// Turns proof of identity into permission to pass.
     pub fn authorize(&self, token: Proven) -> Result<Permit, Forbidden> {
         let principal = token.token().principal();
         if self.required.iter().all(|scope| principal.has_scope(scope.as_str())) {
-            return Ok(Permit(token));
+            return Ok(Permit { token, site: self.site });
         }
         Err(Forbidden(token))
     }
@@ -32,37 +34,45 @@ impl Policy {
 /// Leave to reach the upstream, and whose it is. Only [`Policy::authorize`] makes one.
 #[must_use]
 #[derive(Debug)]
-pub struct Permit(Proven);
+pub struct Permit {
+    token: Proven,
+    site: usize,
+}
 
 impl Permit {
     /// Who may pass.
     pub fn principal(&self) -> &Principal {
-        self.0.token().principal()
+        self.token.token().principal()
+    }
+
+    /// Which site it is for.
+    pub(super) fn site(&self) -> usize {
+        self.site
     }
 
     /// By what a stream that it began may go on.
     pub(crate) fn standing(&self) -> Standing {
-        self.0.token().standing()
+        self.token.token().standing(self.site)
     }
 
     /// What the upstream is told of them.
     pub(super) fn headers(&self) -> &Stamped {
-        self.0.token().headers()
+        self.token.token().headers()
     }
 
     /// Whether the token is worth nothing to the upstream.
     pub(super) fn is_bound(&self) -> bool {
-        self.0.token().confirmation().is_bound()
+        self.token.token().confirmation().is_bound()
     }
 
     /// The nonce that the client is to use from now on, if that is news to it.
     pub(crate) fn nonce(&self) -> Option<&HeaderValue> {
-        self.0.nonce()
+        self.token.nonce()
     }
 
     /// Whether the token had been verified before.
     pub(crate) fn remembered(&self) -> bool {
-        self.0.token().remembered()
+        self.token.token().remembered()
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use super::proof::ALGORITHMS;
-use crate::config::{ClientCertificates, Issuer, Rules, Scope};
+use crate::config::{ClientCertificates, Issuer, Rules, Scope, Site};
 
 /// Written once per snapshot; served many times.
 #[derive(Debug)]
@@ -12,21 +12,23 @@ pub(super) struct Metadata {
     path: String,
     url: String,
     document: Bytes,
+    is_alone: bool,
 }
 
 impl Metadata {
-    pub(super) fn new(rules: &Rules) -> Self {
+    /// `is_alone` if the root form at its host can mean no other resource.
+    pub(super) fn new(site: &Site, rules: &Rules, is_alone: bool) -> Self {
         // Section 3.1: the well-known part goes between host and path.
-        let path = format!("{WELL_KNOWN}{}", rules.resource.path());
+        let path = format!("{WELL_KNOWN}{}", site.resource.path());
         let document = Document {
-            resource: rules.resource.as_str(),
+            resource: site.resource.as_str(),
             authorization_servers: rules
                 .issuers
                 .iter()
                 .map(|trusted| &trusted.issuer)
                 .map(Issuer::as_str)
                 .collect(),
-            scopes_supported: rules.scopes.iter().map(Scope::as_str).collect(),
+            scopes_supported: site.scopes.iter().map(Scope::as_str).collect(),
             bearer_methods_supported: ["header"],
             dpop_signing_alg_values_supported: ALGORITHMS,
             dpop_bound_access_tokens_required: rules.dpop.required,
@@ -34,13 +36,14 @@ impl Metadata {
                 ClientCertificates::Off => false,
                 ClientCertificates::Asked => true,
             },
-            resource_name: rules.name.as_deref(),
-            resource_documentation: rules.documentation.as_ref().map(url::Url::as_str),
+            resource_name: site.name.as_deref(),
+            resource_documentation: site.documentation.as_ref().map(url::Url::as_str),
         };
         Self {
-            url: format!("{}{path}", rules.resource.origin()),
+            url: format!("{}{path}", site.resource.origin()),
             path,
             document: serde_json::to_vec(&document).unwrap_or_default().into(),
+            is_alone,
         }
     }
 
@@ -56,7 +59,7 @@ impl Metadata {
     /// a slash at the end.
     pub(super) fn is_at(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
-        path == WELL_KNOWN || path == self.path
+        path == self.path || (self.is_alone && path == WELL_KNOWN)
     }
 }
 

@@ -9,32 +9,33 @@ pub mod framing;
 pub mod headers;
 mod jose;
 mod metadata;
+mod origin;
 pub mod proof;
+pub(crate) mod response;
 pub mod revocation;
 mod route;
+mod site;
 pub mod token;
 
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use bytes::Bytes;
-use http::header::ACCESS_CONTROL_REQUEST_HEADERS;
+use http::HeaderValue;
+use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, ORIGIN};
 use http::request::Parts;
-use serde_json::json;
 
-use crate::config::Rules;
+use crate::config::{self, Rules};
 use crate::keys::Keyring;
 use answer::Answer;
-use authenticate::{Memory, Rejected, Standing, Told, UnknownKey, Verifier};
-use authorize::{Permit, Policy};
-use challenge::Challenges;
+use authenticate::{Memory, Rejected, Standing, Told, UnknownKey};
+use authorize::Permit;
 use framing::Bounds;
-use headers::Relay;
-use metadata::Metadata;
-use proof::{Channel, Ledger, Proofs, Sent, Unproven};
+use proof::{Channel, Ledger};
 use revocation::Revocations;
 use route::Route;
-use token::{BearerToken, Inquiry, NoBearer};
+pub(crate) use site::Site;
+use site::{Asked, Call};
+use token::Inquiry;
 
 /// Where a request goes next.
 #[must_use]
@@ -54,52 +55,44 @@ pub enum Decision {
 #[derive(Debug)]
 pub struct Pipeline {
     bounds: Bounds,
-    endpoint: String,
-    landing: Bytes,
-    metadata: Metadata,
-    challenges: Challenges,
-    verifier: Verifier,
-    proofs: Proofs,
-    policy: Policy,
-    relay: Relay,
+    sites: Box<[Site]>,
+}
+
+/// What the pipeline reads and others write.
+#[derive(Debug)]
+pub struct Cells {
+    /// Each issuer's keys, in the order of the rules.
+    pub keyrings: Vec<Arc<Keyring>>,
+    /// What the operator has revoked.
+    pub revocations: Arc<Revocations>,
+    /// Which proofs have been used.
+    pub ledger: Arc<Ledger>,
 }
 
 impl Pipeline {
     /// Cannot fail: [`Rules`] already passed every check.
-    pub fn new(
-        rules: &Rules,
-        bounds: Bounds,
-        keyrings: &[Arc<Keyring>],
-        revocations: &Arc<Revocations>,
-        ledger: Arc<Ledger>,
-    ) -> Self {
-        let metadata = Metadata::new(rules);
-        Self {
-            bounds,
-            endpoint: rules.resource.path().to_owned(),
-            landing: landing(rules, &metadata),
-            challenges: Challenges::new(metadata.url(), &rules.scopes, rules.dpop.required),
-            metadata,
-            verifier: Verifier::new(rules, keyrings, revocations),
-            proofs: Proofs::new(rules, ledger),
-            policy: Policy::new(&rules.scopes),
-            relay: Relay::new(&rules.forward, &rules.upstream),
-        }
+    pub fn new(rules: &Rules, bounds: Bounds, cells: &Cells) -> Self {
+        let mut sites: Vec<&config::Site> = rules.sites.iter().collect();
+        // Of two endpoints that a path is within, the nearer one is meant.
+        sites.sort_by_key(|site| std::cmp::Reverse(site.resource.path().len()));
+        let shares = |one: &config::Site| {
+            let here = |other: &&config::Site| other.resource.origin() == one.resource.origin();
+            rules.sites.iter().filter(here).count() > 1
+        };
+        let site = |(number, site): (usize, &&config::Site)| {
+            Site::new(number, site, rules, cells, !shares(site))
+        };
+        Self { bounds, sites: sites.iter().enumerate().map(site).collect() }
     }
 
     /// The whole pipeline, top to bottom.
     pub fn decide(&self, request: &Parts, channel: &Channel, now: SystemTime) -> Decision {
-        self.decide_by(request, channel, None, now)
+        self.decide_by(Call { request, channel, asked: Asked::Nobody, now })
     }
 
     /// Once more, when the issuer has been asked: a key that it still does not publish is none.
     pub fn decide_again(&self, request: &Parts, channel: &Channel, now: SystemTime) -> Decision {
-        match self.decide(request, channel, now) {
-            Decision::NeedKey(key) => Decision::Answer(self.reject(Rejected::UnknownKey(key))),
-            other @ (Decision::Answer(_)
-            | Decision::Forward(_)
-            | Decision::NeedIntrospection(_)) => other,
-        }
+        self.decide_by(Call { request, channel, asked: Asked::ForKeys, now })
     }
 
     /// Once more, with what the issuer says about this request's token. Never needs to ask again.
@@ -110,141 +103,68 @@ impl Pipeline {
         told: &Told,
         now: SystemTime,
     ) -> Decision {
-        self.decide_by(request, channel, Some(told), now)
+        self.decide_by(Call { request, channel, asked: Asked::About(told), now })
     }
 
-    fn decide_by(
-        &self,
-        request: &Parts,
-        channel: &Channel,
-        told: Option<&Told>,
-        now: SystemTime,
-    ) -> Decision {
+    fn decide_by(&self, call: Call<'_>) -> Decision {
+        let request = call.request;
         if let Err(why) = self.bounds.check_head(request) {
             return Decision::Answer(Answer::Misframed(why));
         }
-        Decision::Answer(match Route::of(request, &self.metadata, &self.endpoint) {
-            Route::Metadata => Answer::Metadata(self.metadata.document()),
-            Route::MetadataPreflight => {
-                let asked = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
-                // No browser asks for more, and nobody else shall have long answers from us.
-                let asked = asked.filter(|headers| headers.len() <= MOST_ASKED);
-                Answer::MetadataPreflight(asked.cloned())
-            }
-            Route::Landing => Answer::Landing(self.landing.clone()),
+        let host = match origin::host(request) {
+            Ok(host) => host,
+            Err(why) => return Decision::Answer(Answer::Misframed(why)),
+        };
+        Decision::Answer(match Route::of(&request.method, host, request.uri.path(), &self.sites) {
+            Route::Metadata(site) => Answer::Metadata(site.metadata().document()),
+            Route::MetadataPreflight => Answer::MetadataPreflight(asked_headers(request)),
+            Route::Landing(site) => Answer::Landing(site.landing()),
             Route::Health => Answer::Healthy,
             Route::WrongMethod(allowed) => Answer::WrongMethod(allowed),
             Route::Ambiguous => Answer::Ambiguous,
+            Route::ForeignHost => Answer::ForeignHost,
             Route::Unknown => Answer::NotFound,
-            Route::Protected => return self.admit(request, channel, told, now),
+            Route::Protected(site) => return site.admit(call, &self.bounds),
         })
     }
 
-    /// Authenticate, then have it proven, then authorize: the only way to a [`Permit`].
-    fn admit(
-        &self,
-        request: &Parts,
-        channel: &Channel,
-        told: Option<&Told>,
-        now: SystemTime,
-    ) -> Decision {
-        let (scheme, token) = match BearerToken::from_headers(&request.headers) {
-            Ok(credentials) => credentials,
-            Err(why) => return Decision::Answer(self.ask_for_token(why)),
-        };
-        let verified = match told {
-            None => self.verifier.verify(token, now),
-            Some(told) => self.verifier.learn(token, told, now),
-        };
-        let verified = match verified {
-            Ok(verified) => verified,
-            Err(Rejected::UnknownKey(key)) => return Decision::NeedKey(key),
-            Err(Rejected::Unasked) if told.is_none() => {
-                return Decision::NeedIntrospection(self.verifier.inquiry(token));
-            }
-            Err(why) => return Decision::Answer(self.reject(why)),
-        };
-        let sent = Sent { request, channel, scheme, token };
-        let proven = match self.proofs.prove(verified, &sent, now) {
-            Ok(proven) => proven,
-            Err(why) => return Decision::Answer(self.distrust(why, now)),
-        };
-        let permit = match self.policy.authorize(proven) {
-            Ok(permit) => permit,
-            Err(forbidden) => {
-                let challenge = self.challenges.insufficient_scope();
-                return Decision::Answer(Answer::InsufficientScope(challenge, forbidden));
-            }
-        };
-        match self.bounds.check_content(request) {
-            Ok(()) => Decision::Forward(permit),
-            Err(why) => Decision::Answer(Answer::Misframed(why)),
+    /// The page that may read the answer to this request, if a page sent it.
+    pub(crate) fn page(&self, request: &Parts) -> Option<HeaderValue> {
+        // Most callers are no pages.
+        if !request.headers.contains_key(ORIGIN) {
+            return None;
         }
+        let host = origin::host(request).ok()?;
+        let route = Route::of(&request.method, host, request.uri.path(), &self.sites);
+        let Route::Protected(site) = route else { return None };
+        site.page(request)
     }
 
     /// What is remembered of tokens.
     pub(crate) fn memory(&self) -> Memory {
-        self.verifier.memory()
+        self.sites.iter().map(Site::memory).sum()
     }
 
     /// Whether a stream that was begun may go on.
     pub(crate) fn recheck(&self, standing: &Standing, now: SystemTime) -> Result<(), Rejected> {
-        self.verifier.recheck(standing, now)
+        let site = self.sites.get(standing.site()).ok_or(Rejected::Issuer)?;
+        site.recheck(standing, now)
     }
 
-    /// What to tell the upstream.
-    pub(crate) fn relay(&self) -> &Relay {
-        &self.relay
+    /// What a permit is for. None only for a permit of another pipeline.
+    pub(crate) fn site(&self, permit: &Permit) -> Option<&Site> {
+        self.sites.get(permit.site())
     }
+}
 
-    fn ask_for_token(&self, why: NoBearer) -> Answer {
-        match why {
-            NoBearer::Missing | NoBearer::OtherScheme => {
-                Answer::NoCredentials(self.challenges.without_credentials())
-            }
-            NoBearer::Repeated | NoBearer::Malformed => {
-                Answer::BadCredentials(self.challenges.invalid_request(
-                    "send exactly one Authorization header with Bearer or DPoP and one token",
-                ))
-            }
-        }
-    }
-
-    fn reject(&self, why: Rejected) -> Answer {
-        // Infrastructure trouble: a 401 would send every client into a new login.
-        if why == Rejected::NoKeys {
-            return Answer::NoKeys;
-        }
-        if why == Rejected::Unasked {
-            return Answer::NoIntrospection;
-        }
-        Answer::InvalidToken(self.challenges.invalid_token(why), why)
-    }
-
-    fn distrust(&self, why: Unproven, now: SystemTime) -> Answer {
-        // Ours is the trouble, not the proof.
-        if why == Unproven::Full {
-            return Answer::ProofsFull;
-        }
-        Answer::Unproven(self.challenges.unproven(why), why, self.proofs.nonce(now))
-    }
+/// What a browser wants to send.
+fn asked_headers(request: &Parts) -> Option<HeaderValue> {
+    let asked = request.headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+    // No browser asks for more, and nobody else shall have long answers from us.
+    asked.filter(|headers| headers.len() <= MOST_ASKED).cloned()
 }
 
 const MOST_ASKED: usize = 512;
-
-fn landing(rules: &Rules, metadata: &Metadata) -> Bytes {
-    let document = json!({
-        "name": rules.name.as_deref().unwrap_or("postern"),
-        "gateway": "postern",
-        "version": env!("CARGO_PKG_VERSION"),
-        "endpoints": {
-            "mcp": rules.resource.as_str(),
-            "protected_resource_metadata": metadata.url(),
-            "health": format!("{}/healthz", rules.resource.origin()),
-        },
-    });
-    document.to_string().into()
-}
 
 #[cfg(test)]
 mod tests;

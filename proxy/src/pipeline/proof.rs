@@ -39,13 +39,13 @@ pub(super) struct Proofs {
 }
 
 impl Proofs {
-    pub(super) fn new(rules: &config::Rules, ledger: Arc<Ledger>) -> Self {
-        let nonces = match &rules.dpop.nonces {
+    pub(super) fn new(site: &config::Site, rules: &config::Dpop, ledger: Arc<Ledger>) -> Self {
+        let nonces = match &rules.nonces {
             config::Nonces::Off => None,
             config::Nonces::OwnKey => Some(Nonces::new(&ledger.secret)),
             config::Nonces::SharedKey(key) => Some(Nonces::new(key.as_bytes())),
         };
-        Self { origin: rules.resource.origin(), required: rules.dpop.required, nonces, ledger }
+        Self { origin: site.resource.origin(), required: rules.required, nonces, ledger }
     }
 
     /// Believes that the sender may use the token. A proof counts as used only after everything

@@ -1,50 +1,60 @@
 //! Which kind of request is this?
 
 use http::Method;
-use http::request::Parts;
 
-use super::metadata::Metadata;
+use super::site::Site;
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Route {
+#[derive(Debug)]
+pub(super) enum Route<'s> {
     /// The protected resource metadata document (RFC 9728).
-    Metadata,
+    Metadata(&'s Site),
     /// A browser asks whether a page may read the metadata.
     MetadataPreflight,
     /// Who we are.
-    Landing,
+    Landing(&'s Site),
     /// Whether we are alive.
     Health,
-    /// The MCP endpoint and all below it.
-    Protected,
+    /// An MCP endpoint and all below it.
+    Protected(&'s Site),
     /// A public place, asked in a way that it does not answer; and those that it does.
     WrongMethod(&'static str),
     /// A path that two readers could take for two places.
     Ambiguous,
+    /// A host that we do not answer for.
+    ForeignHost,
     /// Anything else.
     Unknown,
 }
 
-impl Route {
-    /// Public places match exactly: a pattern is how a path slips past its guard.
-    pub(super) fn of(request: &Parts, metadata: &Metadata, endpoint: &str) -> Self {
-        let path = request.uri.path();
+impl<'s> Route<'s> {
+    /// Public places match exactly: a pattern is how a path slips past its guard. `sites` have the
+    /// longer path before the shorter one.
+    pub(super) fn of(method: &Method, host: &str, path: &str, sites: &'s [Site]) -> Self {
         if is_ambiguous(path) {
             return Self::Ambiguous;
         }
-        // The endpoint comes first: where it is the root, nothing below it is public by accident.
-        if metadata.is_at(path) {
-            return match request.method {
+        let mut here = sites.iter().filter(|site| site.is_at(host)).peekable();
+        let Some(first) = here.peek().copied() else {
+            // Probes call a machine by its address.
+            return match path {
+                HEALTH | HEALTHZ => Self::read_only(method, Self::Health, "GET, HEAD"),
+                _ => Self::ForeignHost,
+            };
+        };
+        // An endpoint comes before what is public: where it is the root, nothing below it is public
+        // by accident.
+        if let Some(site) = here.clone().find(|site| site.metadata().is_at(path)) {
+            return match *method {
                 Method::OPTIONS => Self::MetadataPreflight,
-                ref method => Self::read_only(method, Self::Metadata, "GET, HEAD, OPTIONS"),
+                _ => Self::read_only(method, Self::Metadata(site), "GET, HEAD, OPTIONS"),
             };
         }
-        if is_within(path, endpoint) {
-            return Self::Protected;
+        if let Some(site) = here.find(|site| is_within(path, site.endpoint())) {
+            return Self::Protected(site);
         }
         match path {
-            "/" => Self::read_only(&request.method, Self::Landing, "GET, HEAD"),
-            "/health" | "/healthz" => Self::read_only(&request.method, Self::Health, "GET, HEAD"),
+            "/" => Self::read_only(method, Self::Landing(first), "GET, HEAD"),
+            HEALTH | HEALTHZ => Self::read_only(method, Self::Health, "GET, HEAD"),
             _ => Self::Unknown,
         }
     }
@@ -74,6 +84,9 @@ fn is_ambiguous(path: &str) -> bool {
         || odd_segment
         || path.bytes().any(|byte| matches!(byte, b'\\' | b';' | b'%') || !byte.is_ascii_graphic())
 }
+
+const HEALTH: &str = "/health";
+const HEALTHZ: &str = "/healthz";
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 mod properties;
 
+use super::challenge::Challenges;
 use super::*;
 use crate::config::Config;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -13,8 +14,13 @@ upstream: {address: unix:/run/backend.sock}
 ";
     let config = Config::parse(text).unwrap();
     let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 1 << 20 };
+    Pipeline::new(&config.rules, bounds, &cells(Arc::default()))
+}
+
+/// For a pipeline with one issuer.
+fn cells(keyring: Arc<Keyring>) -> Cells {
     let ledger = Arc::new(Ledger::new([0; 32]));
-    Pipeline::new(&config.rules, bounds, &[Arc::default()], &Arc::default(), ledger)
+    Cells { keyrings: vec![keyring], revocations: Arc::default(), ledger }
 }
 
 fn request(method: &Method, path: &str, headers: &[(&str, &str)]) -> Parts {

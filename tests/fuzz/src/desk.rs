@@ -13,7 +13,7 @@ use proxy::keys::{Keyring, jwks};
 use proxy::pipeline::framing::Bounds;
 use proxy::pipeline::proof::{Channel, Ledger};
 use proxy::pipeline::token::Principal;
-use proxy::pipeline::{Decision, Pipeline};
+use proxy::pipeline::{Cells, Decision, Pipeline};
 use serde_json::json;
 
 pub(super) const ISSUER: &str = "https://id.example";
@@ -80,7 +80,8 @@ pub(super) fn pipeline(config: &Config, keyring: Arc<Keyring>) -> Pipeline {
     let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 1 << 20 };
     let keyrings = vec![keyring; config.rules.issuers.len()];
     let ledger = Arc::new(Ledger::new([0; 32]));
-    Pipeline::new(&config.rules, bounds, &keyrings, &Arc::default(), ledger)
+    let cells = Cells { keyrings, revocations: Arc::default(), ledger };
+    Pipeline::new(&config.rules, bounds, &cells)
 }
 
 pub(super) fn now() -> SystemTime {

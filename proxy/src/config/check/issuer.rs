@@ -6,15 +6,12 @@ use super::value;
 use crate::config::file::Section;
 use crate::config::invalid::Wrong;
 use crate::config::{
-    ClaimNames, ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Resource,
-    Source, TokenType, TrustedIssuer, units,
+    ClaimNames, ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Source,
+    TokenType, TrustedIssuer, units,
 };
 
 /// The section `issuers`.
-pub(super) fn all(
-    root: &mut Section<'_>,
-    resource: Option<&Resource>,
-) -> Option<Vec<TrustedIssuer>> {
+pub(super) fn all(root: &mut Section<'_>, several_sites: bool) -> Option<Vec<TrustedIssuer>> {
     let fix =
         "name at least one authorization server: issuers: [{issuer: https://auth.example.com}]";
     if !root.has("issuers") {
@@ -27,7 +24,7 @@ pub(super) fn all(
     let mut issuers: Vec<TrustedIssuer> = Vec::new();
     let mut all_good = true;
     for mut section in sections {
-        match issuer(&mut section, resource) {
+        match issuer(&mut section, several_sites) {
             Some(new) if issuers.iter().any(|old| old.issuer == new.issuer) => {
                 let wrong = Wrong::new("it is listed twice", "keep one of the two entries");
                 section.wrong("issuer", section.written("issuer"), wrong);
@@ -50,7 +47,7 @@ fn is_asked(issuer: &TrustedIssuer) -> bool {
     matches!(issuer.source, Source::Introspection(_))
 }
 
-fn issuer(section: &mut Section<'_>, resource: Option<&Resource>) -> Option<TrustedIssuer> {
+fn issuer(section: &mut Section<'_>, several_sites: bool) -> Option<TrustedIssuer> {
     let fix = "write the authorization server's issuer, exactly as its metadata spells it";
     let issuer = section.required("issuer", value::issuer, fix);
     let source = source(section);
@@ -60,8 +57,14 @@ fn issuer(section: &mut Section<'_>, resource: Option<&Resource>) -> Option<Trus
             section.wrong("audiences", Some("an empty list".into()), wrong);
             None
         }
-        Some(audiences) => Some(audiences),
-        None => resource.map(|resource| vec![resource.as_str().to_owned()]),
+        Some(_) if several_sites => {
+            let reason = "a token for one site would be good at all of them";
+            let fix = "leave it out: a token must then name the resource.url of the site it is for";
+            section.wrong("audiences", None, Wrong::new(reason, fix));
+            None
+        }
+        // None: the resource is the audience.
+        audiences => Some(audiences.unwrap_or_default()),
     };
     let algorithms = section.list("algorithms", value::algorithm);
     if algorithms.as_ref().is_some_and(Vec::is_empty) {

@@ -42,7 +42,10 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     assert_eq!(written.boot.listen, minimal.boot.listen);
     assert_eq!(written.boot.log, minimal.boot.log);
     assert_eq!(written.boot.shutdown_timeout, minimal.boot.shutdown_timeout);
-    assert_eq!(written.rules.forward.authorization, minimal.rules.forward.authorization);
+    assert_eq!(
+        written.rules.sites[0].forward.authorization,
+        minimal.rules.sites[0].forward.authorization
+    );
     assert_eq!(written.rules.client_certificates, minimal.rules.client_certificates);
     assert_eq!(written.rules.dpop, minimal.rules.dpop);
     let Source::Introspection(asked) = &written.rules.issuers[1].source else { panic!() };
@@ -96,6 +99,40 @@ fn a_client_is_asked_for_its_certificate_where_tls_ends_here() {
 }
 
 #[test]
+fn sites_have_what_a_single_resource_has() {
+    let site = |url: &str| {
+        format!("  - resource: {{url: '{url}'}}\n    upstream: {{address: 'unix:/b'}}\n")
+    };
+    let file = |sites: &str| {
+        format!("tls: off\nissuers: [{{issuer: https://id.example}}]\nsites:\n{sites}")
+    };
+    let two = site("https://a.example/mcp") + &site("https://a.example/mcp/b");
+    assert_eq!(Config::parse(&file(&two)).unwrap().rules.sites.len(), 2);
+    let message = |text: &str| Config::parse(text).unwrap_err().to_string();
+    let twice = site("https://a.example/mcp") + &site("https://a.example/mcp");
+    assert!(message(&file(&twice)).contains("another site has the same host and path"));
+    let both = file(&two) + "resource: {url: https://b.example/mcp}\n";
+    assert!(message(&both).contains("sites are listed, and each has its own"));
+    let shared = file(&two).replace("https://id.example", "https://id.example, audiences: [x]");
+    assert!(message(&shared).contains("a token for one site would be good at all of them"));
+    assert!(message(&file("  []\n")).contains("nothing is protected"));
+    let lacking = file("  - resource: {url: https://a.example/mcp}\n");
+    assert!(message(&lacking).contains("sites[0].upstream"), "{}", message(&lacking));
+}
+
+#[test]
+fn hosts_and_origins_are_spelled_as_clients_spell_them() {
+    let with = |setting: &str| format!("  url: https://mcp.example/mcp\n  {setting}\n");
+    let url = "  url: https://mcp.example/mcp\n";
+    for host in ["https://a", "a/b", "*", "a b", "", "u@a"] {
+        refuses(url, &with(&format!("hosts: ['{host}']")), 5, "resource.hosts[0]");
+    }
+    for origin in ["https://a/", "a", "null", "https://A.example", "https://a:443", ""] {
+        refuses(url, &with(&format!("origins: ['{origin}']")), 5, "resource.origins[0]");
+    }
+}
+
+#[test]
 fn a_leeway_has_an_end() {
     let with = |setting: &str| format!("  - issuer: https://id.example\n    {setting}\n");
     let issuer = "  - issuer: https://id.example\n";
@@ -121,12 +158,12 @@ fn a_claim_is_not_read_for_scopes_and_roles_at_once() {
 
 #[test]
 fn without_audiences_the_resource_is_the_audience() {
-    assert_eq!(good().rules.issuers[0].audiences, ["https://mcp.example/mcp"]);
+    assert_eq!(good().rules.issuers[0].audiences, [""; 0]);
 }
 
 #[test]
 fn the_token_is_stripped_unless_the_file_says_otherwise() {
-    assert_eq!(good().rules.forward.authorization, crate::config::Authorization::Strip);
+    assert_eq!(good().rules.sites[0].forward.authorization, crate::config::Authorization::Strip);
 }
 
 #[test]
@@ -204,8 +241,8 @@ fn refuses_a_resource_that_clients_would_spell_otherwise() {
 #[test]
 fn a_resource_may_be_the_root() {
     let config = Config::parse(&GOOD.replace("mcp.example/mcp", "mcp.example")).unwrap();
-    assert_eq!(config.rules.resource.as_str(), "https://mcp.example");
-    assert_eq!(config.rules.resource.path(), "");
+    assert_eq!(config.rules.sites[0].resource.as_str(), "https://mcp.example");
+    assert_eq!(config.rules.sites[0].resource.path(), "");
 }
 
 #[test]

@@ -123,6 +123,31 @@ pub(super) fn resource(text: &str) -> Checked<Resource> {
     Ok(resource)
 }
 
+/// Another name of the listener's, as clients write it into `Host`.
+pub(super) fn host(text: &str) -> Checked<String> {
+    let url = Url::parse(&format!("https://{text}/"));
+    let plain = url.is_ok_and(|url| {
+        url.username().is_empty() && url.path() == "/" && url.query().is_none() && url.has_host()
+    });
+    if !plain || text.contains(['/', '?', '#', '@', '*']) {
+        let fix = "write a host, with its port if that is unusual: mcp.internal or 10.0.0.7:8443";
+        return Err(Wrong::new("not a host", fix));
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// Where a page is from, as browsers say it in `Origin`.
+pub(super) fn origin(text: &str) -> Checked<String> {
+    let url = Url::parse(text).ok();
+    let spelled = url.map(|url| url.origin().ascii_serialization());
+    if text == "*" || spelled.is_some_and(|spelled| spelled == text && spelled != "null") {
+        return Ok(text.to_owned());
+    }
+    let fix = "write scheme and host, and the port if it is unusual, in lower case and without a \
+               slash at the end: https://inspector.example.com; or \"*\" for every page";
+    Err(Wrong::new("not an origin", fix))
+}
+
 pub(super) fn issuer(text: &str) -> Checked<Issuer> {
     let url = link(text)?;
     if url.query().is_some() || url.fragment().is_some() {

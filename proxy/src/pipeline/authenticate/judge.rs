@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::kind;
 use super::verdict::{Origin, Verdict};
 use super::{Rejected, UnknownKey};
-use crate::config::{Source, TrustedIssuer};
+use crate::config::{Resource, Source, TrustedIssuer};
 use crate::keys::{Key, KeySet, Keyring};
 use crate::pipeline::claims::{self, Claims, WrongType};
 use crate::pipeline::headers::ClaimHeaders;
@@ -23,13 +23,17 @@ pub(super) struct Judge {
 }
 
 impl Judge {
-    pub(super) fn new(index: usize, rules: &TrustedIssuer, keyring: &Arc<Keyring>) -> Self {
-        Self {
-            index,
-            rules: rules.clone(),
-            issuer: rules.issuer.as_str().into(),
-            keyring: Arc::clone(keyring),
+    pub(super) fn new(
+        index: usize,
+        rules: &TrustedIssuer,
+        keyring: &Arc<Keyring>,
+        resource: &Resource,
+    ) -> Self {
+        let mut rules = rules.clone();
+        if rules.audiences.is_empty() {
+            rules.audiences.push(resource.as_str().to_owned());
         }
+        Self { index, issuer: rules.issuer.as_str().into(), keyring: Arc::clone(keyring), rules }
     }
 
     /// The issuer, as its tokens must spell it.

@@ -40,9 +40,8 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
         let keyring = Arc::new(Keyring::default());
         let algorithms = &config.rules.issuers[0].algorithms;
         keyring.replace(jwks::parse(set.to_string().as_bytes(), algorithms).unwrap().keys);
-        let ledger = Arc::new(Ledger::new([0; 32]));
         let bounds = Bounds { header_bytes: 64 << 10, headers: 100, body_bytes: 1 << 20 };
-        let pipeline = Pipeline::new(&config.rules, bounds, &[keyring], &Arc::default(), ledger);
+        let pipeline = Pipeline::new(&config.rules, bounds, &cells(keyring));
         Self { pipeline, key }
     }
 
@@ -81,7 +80,7 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
         for name in OURS {
             headers.append(name, HeaderValue::from_static("root"));
         }
-        self.pipeline.relay().rewrite(&mut headers, permit);
+        self.pipeline.site(permit).unwrap().relay().rewrite(&mut headers, permit);
         headers
     }
 

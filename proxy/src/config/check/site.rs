@@ -1,0 +1,130 @@
+//! What is protected: the sections `resource`, `upstream` and `forward`, once in the file or once for
+//! each entry of `sites`.
+
+use std::net::SocketAddr;
+
+use super::value;
+use crate::config::file::Section;
+use crate::config::invalid::Wrong;
+use crate::config::{Authorization, ClaimPath, Forward, Origins, Site, Upstream};
+
+/// What of the listener matters to a resource.
+pub(super) struct Door {
+    pub(super) listen: SocketAddr,
+    pub(super) speaks_tls: bool,
+}
+
+/// One site, or those of the section `sites`.
+pub(super) fn all(root: &mut Section<'_>, door: &Door) -> Option<Vec<Site>> {
+    if !root.has("sites") {
+        return site(root, door).map(|site| vec![site]);
+    }
+    for key in ["resource", "upstream", "forward"] {
+        if root.has(key) {
+            let reason = "sites are listed, and each has its own";
+            root.wrong(key, None, Wrong::new(reason, "move it into an entry of sites"));
+            root.ignore(key);
+        }
+    }
+    let mut sites: Vec<Site> = Vec::new();
+    let sections = root.sections("sites")?;
+    let expected = sections.len();
+    if sections.is_empty() {
+        let fix = "list resource and upstream of each site, or write them without sites";
+        root.wrong("sites", Some("an empty list".into()), Wrong::new("nothing is protected", fix));
+    }
+    for mut section in sections {
+        let Some(site) = site(&mut section, door) else { continue };
+        if sites.iter().any(|other| overlap(other, &site)) {
+            let reason = "another site has the same host and path";
+            section.wrong("resource", None, Wrong::new(reason, "give each its own resource.url"));
+        }
+        sites.push(site);
+    }
+    (expected > 0 && sites.len() == expected).then_some(sites)
+}
+
+fn overlap(one: &Site, other: &Site) -> bool {
+    let shared = one.hosts.iter().any(|host| other.hosts.contains(host));
+    one.resource.path() == other.resource.path()
+        && (shared || one.resource.origin() == other.resource.origin())
+}
+
+fn site(section: &mut Section<'_>, door: &Door) -> Option<Site> {
+    let fix = "say what is protected: resource.url is the address that clients are given, for \
+               example https://mcp.example.com/mcp";
+    if !section.has("resource") {
+        section.required("resource", value::text, fix);
+    }
+    let site = section.section("resource").and_then(|mut resource| {
+        let url = resource.required("url", value::resource, fix);
+        let name = resource.optional("name", value::text);
+        let documentation = resource.optional("documentation", value::link);
+        let scopes = resource.list("scopes", value::scope).unwrap_or_default();
+        let hosts = resource.list("hosts", value::host).unwrap_or_default();
+        let origins = origins(&mut resource);
+        url.map(|url| (url, name, documentation, scopes, hosts, origins))
+    });
+    let upstream = upstream(section);
+    let forward = forward(section);
+    if upstream == Some(Upstream::Tcp(door.listen)) {
+        let reason = "requests would come back to the proxy for ever";
+        section.wrong("upstream", None, Wrong::new(reason, "write the backend's own address"));
+    }
+    let (resource, name, documentation, scopes, hosts, origins) = site?;
+    if door.speaks_tls && resource.as_str().starts_with("http:") {
+        let reason = "clients would dial it without TLS, and the listener speaks TLS";
+        section.wrong("resource", None, Wrong::new(reason, "write https, or tls: off"));
+    }
+    let upstream = upstream?;
+    Some(Site { resource, name, documentation, scopes, hosts, origins, upstream, forward })
+}
+
+fn origins(resource: &mut Section<'_>) -> Origins {
+    let listed = resource.list("origins", value::origin).unwrap_or_default();
+    if listed.iter().any(|origin| origin == ANY) {
+        return Origins::Any;
+    }
+    Origins::Only(listed)
+}
+
+fn upstream(root: &mut Section<'_>) -> Option<Upstream> {
+    let fix = "say where the MCP server is: upstream.address is unix:/path or 127.0.0.1:PORT";
+    if !root.has("upstream") {
+        root.required("upstream", value::text, fix)?;
+    }
+    let mut section = root.section("upstream")?;
+    let address = section.required("address", value::upstream, fix);
+    let trusted = section.optional("trust_network", value::yes_or_no).unwrap_or(false);
+    match address? {
+        Upstream::Tcp(to) if !to.ip().is_loopback() && !trusted => {
+            let reason = "the caller's identity would cross a network unprotected, where anybody \
+                          could send the backend an identity of their own";
+            let fix = "use a unix socket or a loopback address; if only this proxy can reach that \
+                       address, say so with upstream.trust_network: true";
+            let found = section.written("address");
+            section.wrong("address", found, Wrong::new(reason, fix));
+            None
+        }
+        address @ (Upstream::Tcp(_) | Upstream::Unix(_)) => Some(address),
+    }
+}
+
+fn forward(root: &mut Section<'_>) -> Forward {
+    let mut forward = Forward { claims: Vec::new(), authorization: Authorization::Strip };
+    let Some(mut section) = root.section("forward") else { return forward };
+    let claims = section.table("claims", value::header).into_iter();
+    forward.claims = claims.map(|(claim, header)| (ClaimPath::new(&claim), header)).collect();
+    for (index, (_, header)) in forward.claims.iter().enumerate() {
+        if forward.claims.iter().take(index).any(|(_, earlier)| earlier == header) {
+            let wrong = Wrong::new("two claims would share it", "give each claim its own header");
+            section.wrong("claims", None, wrong);
+        }
+    }
+    let kept = section.optional("authorization", value::authorization);
+    forward.authorization = kept.unwrap_or(forward.authorization);
+    forward
+}
+
+/// Every page.
+const ANY: &str = "*";

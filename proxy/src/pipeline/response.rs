@@ -1,0 +1,50 @@
+//! What the client hears of the upstream's answer, and who may read it.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, SERVER, SET_COOKIE, VARY,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+/// Whether a header of the upstream's ends here.
+pub(crate) fn ends_here(name: &HeaderName, status: StatusCode) -> bool {
+    // Which pages may read is said in one place, and what serves behind us is nobody's business. A
+    // cookie would go to every server behind this host.
+    name.as_str().starts_with("access-control-")
+        || name == SERVER
+        || name == SET_COOKIE
+        // We let the caller in: told to log in again, a client would do so for ever. A 403 may ask for
+        // more scopes.
+        || (name == WWW_AUTHENTICATE && status == StatusCode::UNAUTHORIZED)
+}
+
+/// What lets a page read an answer, errors included: it must see the challenge to act on it.
+pub(crate) fn shared_with(page: &HeaderValue) -> [(HeaderName, HeaderValue); 3] {
+    [
+        (ACCESS_CONTROL_ALLOW_ORIGIN, page.clone()),
+        (ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED)),
+        (VARY, HeaderValue::from_static("Origin")),
+    ]
+}
+
+const EXPOSED: &str =
+    "DPoP-Nonce, Mcp-Session-Id, Retry-After, WWW-Authenticate, X-Correlation-ID, X-Request-Id";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upstream_neither_opens_us_to_pages_nor_tells_what_it_is() {
+        for name in
+            ["access-control-allow-origin", "access-control-max-age", "server", "set-cookie"]
+        {
+            assert!(ends_here(&name.parse().unwrap(), StatusCode::OK), "{name}");
+        }
+        for name in ["content-type", "mcp-session-id", "vary", "retry-after", "x-access-control"] {
+            assert!(!ends_here(&name.parse().unwrap(), StatusCode::OK), "{name}");
+        }
+        assert!(ends_here(&WWW_AUTHENTICATE, StatusCode::UNAUTHORIZED));
+        assert!(!ends_here(&WWW_AUTHENTICATE, StatusCode::FORBIDDEN));
+    }
+}

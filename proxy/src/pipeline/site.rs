@@ -1,0 +1,218 @@
+//! One resource: its place, and the stages that guard it.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::ACCESS_CONTROL_REQUEST_METHOD;
+use http::request::Parts;
+use http::{HeaderValue, Method};
+use serde_json::json;
+
+use super::answer::Answer;
+use super::authenticate::{Memory, Rejected, Standing, Told, Verifier};
+use super::authorize::Policy;
+use super::challenge::Challenges;
+use super::framing::Bounds;
+use super::headers::Relay;
+use super::metadata::Metadata;
+use super::origin::{Doors, ForeignOrigin};
+use super::proof::{Channel, Proofs, Sent, Unproven};
+use super::token::{BearerToken, NoBearer};
+use super::{Cells, Decision, asked_headers};
+use crate::config::{self, Rules, Upstream};
+
+/// Everything that is one resource's own.
+#[derive(Debug)]
+pub(crate) struct Site {
+    doors: Doors,
+    endpoint: String,
+    landing: Bytes,
+    metadata: Metadata,
+    challenges: Challenges,
+    verifier: Verifier,
+    proofs: Proofs,
+    policy: Policy,
+    relay: Relay,
+    upstream: Upstream,
+}
+
+/// One request, and all that it is judged by.
+#[derive(Clone, Copy)]
+pub(super) struct Call<'a> {
+    pub(super) request: &'a Parts,
+    pub(super) channel: &'a Channel,
+    pub(super) asked: Asked<'a>,
+    pub(super) now: SystemTime,
+}
+
+/// What the issuer has been asked about this request's token.
+#[derive(Clone, Copy)]
+pub(super) enum Asked<'a> {
+    Nobody,
+    /// For its keys: those that we have are those that there are.
+    ForKeys,
+    /// About the token itself, and this is the answer.
+    About(&'a Told),
+}
+
+impl Site {
+    /// `number` is its own among the pipeline's; `is_alone` if no other has its host.
+    pub(super) fn new(
+        number: usize,
+        site: &config::Site,
+        rules: &Rules,
+        cells: &Cells,
+        is_alone: bool,
+    ) -> Self {
+        let metadata = Metadata::new(site, rules, is_alone);
+        Self {
+            doors: Doors::new(site),
+            endpoint: site.resource.path().to_owned(),
+            landing: landing(site, &metadata),
+            challenges: Challenges::new(metadata.url(), &site.scopes, rules.dpop.required),
+            metadata,
+            verifier: Verifier::new(site, rules, cells),
+            proofs: Proofs::new(site, &rules.dpop, Arc::clone(&cells.ledger)),
+            policy: Policy::new(number, &site.scopes),
+            relay: Relay::new(&site.forward, &site.upstream),
+            upstream: site.upstream.clone(),
+        }
+    }
+
+    /// Whether it goes by this name.
+    pub(super) fn is_at(&self, host: &str) -> bool {
+        self.doors.are_at(host)
+    }
+
+    /// The path at which, and below which, everything needs a token.
+    pub(super) fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    pub(super) fn landing(&self) -> Bytes {
+        self.landing.clone()
+    }
+
+    /// What to tell the upstream.
+    pub(crate) fn relay(&self) -> &Relay {
+        &self.relay
+    }
+
+    /// Where permitted requests go.
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.upstream
+    }
+
+    pub(super) fn memory(&self) -> Memory {
+        self.verifier.memory()
+    }
+
+    pub(super) fn recheck(&self, standing: &Standing, now: SystemTime) -> Result<(), Rejected> {
+        self.verifier.recheck(standing, now)
+    }
+
+    /// The page that may read the answer, if a page sent the request.
+    pub(super) fn page(&self, request: &Parts) -> Option<HeaderValue> {
+        self.doors.check_origin(request).ok().flatten().cloned()
+    }
+
+    /// Authenticate, then have it proven, then authorize: the only way to a [`Permit`].
+    pub(super) fn admit(&self, call: Call<'_>, bounds: &Bounds) -> Decision {
+        let Call { request, channel, asked, now } = call;
+        let page = match self.doors.check_origin(request) {
+            Ok(page) => page,
+            Err(ForeignOrigin) => return Decision::Answer(Answer::ForeignOrigin),
+        };
+        // Browsers ask without a token, and a page that may not call has been turned away.
+        if page.is_some() && is_preflight(request) {
+            return Decision::Answer(Answer::Preflight(asked_headers(request)));
+        }
+        let (scheme, token) = match BearerToken::from_headers(&request.headers) {
+            Ok(credentials) => credentials,
+            Err(why) => return Decision::Answer(self.ask_for_token(why)),
+        };
+        let verified = match asked {
+            Asked::Nobody | Asked::ForKeys => self.verifier.verify(token, now),
+            Asked::About(told) => self.verifier.learn(token, told, now),
+        };
+        let verified = match (verified, asked) {
+            (Ok(verified), _) => verified,
+            (Err(Rejected::UnknownKey(key)), Asked::Nobody) => return Decision::NeedKey(key),
+            (Err(Rejected::Unasked), Asked::Nobody | Asked::ForKeys) => {
+                return Decision::NeedIntrospection(self.verifier.inquiry(token));
+            }
+            (Err(why), _) => return Decision::Answer(self.reject(why)),
+        };
+        let sent = Sent { request, channel, scheme, token };
+        let proven = match self.proofs.prove(verified, &sent, now) {
+            Ok(proven) => proven,
+            Err(why) => return Decision::Answer(self.distrust(why, now)),
+        };
+        let permit = match self.policy.authorize(proven) {
+            Ok(permit) => permit,
+            Err(forbidden) => {
+                let challenge = self.challenges.insufficient_scope();
+                return Decision::Answer(Answer::InsufficientScope(challenge, forbidden));
+            }
+        };
+        match bounds.check_content(request) {
+            Ok(()) => Decision::Forward(permit),
+            Err(why) => Decision::Answer(Answer::Misframed(why)),
+        }
+    }
+
+    fn ask_for_token(&self, why: NoBearer) -> Answer {
+        match why {
+            NoBearer::Missing | NoBearer::OtherScheme => {
+                Answer::NoCredentials(self.challenges.without_credentials())
+            }
+            NoBearer::Repeated | NoBearer::Malformed => {
+                Answer::BadCredentials(self.challenges.invalid_request(
+                    "send exactly one Authorization header with Bearer or DPoP and one token",
+                ))
+            }
+        }
+    }
+
+    fn reject(&self, why: Rejected) -> Answer {
+        // Infrastructure trouble: a 401 would send every client into a new login.
+        if why == Rejected::NoKeys {
+            return Answer::NoKeys;
+        }
+        if why == Rejected::Unasked {
+            return Answer::NoIntrospection;
+        }
+        Answer::InvalidToken(self.challenges.invalid_token(why), why)
+    }
+
+    fn distrust(&self, why: Unproven, now: SystemTime) -> Answer {
+        // Ours is the trouble, not the proof.
+        if why == Unproven::Full {
+            return Answer::ProofsFull;
+        }
+        Answer::Unproven(self.challenges.unproven(why), why, self.proofs.nonce(now))
+    }
+}
+
+fn is_preflight(request: &Parts) -> bool {
+    request.method == Method::OPTIONS && request.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn landing(site: &config::Site, metadata: &Metadata) -> Bytes {
+    let document = json!({
+        "name": site.name.as_deref().unwrap_or("postern"),
+        "gateway": "postern",
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoints": {
+            "mcp": site.resource.as_str(),
+            "protected_resource_metadata": metadata.url(),
+            "health": format!("{}/healthz", site.resource.origin()),
+        },
+    });
+    document.to_string().into()
+}

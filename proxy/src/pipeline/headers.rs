@@ -13,38 +13,27 @@ use super::token::Principal;
 use crate::config::{Authorization, ClaimPath, Forward, OWN_HEADERS, Upstream};
 
 /// What one verified token adds to each of its requests: a value for each name that it says
-/// something about, in the order of [`names`]. Kept by the thousand, so all in one piece.
-pub(super) struct Stamped {
-    text: Bytes,
-    /// Where each value ends, and the next begins. One that is absent is empty.
-    ends: Box<[u32]>,
-}
+/// something about, in the order of [`names`]. Kept by the thousand, so all in one piece: a line for
+/// each name, empty if there is nothing to say.
+pub(super) struct Stamped(Bytes);
 
 impl Stamped {
+    /// Encoded values have no line ends.
     fn new(values: impl Iterator<Item = Option<String>>) -> Self {
-        let mut text = String::new();
-        let end = |value: Option<String>| {
-            text.push_str(&value.unwrap_or_default());
-            // Made of a token, and those are small.
-            u32::try_from(text.len()).unwrap_or(u32::MAX)
-        };
-        let ends = values.map(end).collect();
-        text.shrink_to_fit();
-        Self { text: text.into(), ends }
+        let lines: Vec<String> = values.map(Option::unwrap_or_default).collect();
+        Self(lines.join("\n").into_boxed_str().into_boxed_bytes().into())
     }
 
     fn values(&self) -> impl Iterator<Item = Option<HeaderValue>> {
-        let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        let value = |(start, end): (u32, &u32)| {
-            let value = self.text.slice(start as usize..*end as usize);
-            (!value.is_empty()).then(|| HeaderValue::from_maybe_shared(value).ok()).flatten()
-        };
-        starts.zip(&self.ends).map(value)
+        self.0.split(|byte| *byte == b'\n').map(|line| {
+            let value = Some(line).filter(|line| !line.is_empty())?;
+            HeaderValue::from_maybe_shared(self.0.slice_ref(value)).ok()
+        })
     }
 
     /// What its texts take in memory.
     pub(super) fn text_bytes(&self) -> usize {
-        self.text.len() + self.ends.len() * size_of::<u32>()
+        self.0.len()
     }
 }
 

@@ -22,7 +22,7 @@ impl Revocations {
         &self,
         principal: &Principal,
         token: Option<&str>,
-        issued: Option<Duration>,
+        issued: Duration,
     ) -> bool {
         let list = self.0.load();
         token.is_some_and(|id| list.names_token(id))

@@ -114,7 +114,7 @@ impl Judge {
                 .optional_text("jti")
                 .map_err(|WrongType| Rejected::Claim("jti"))?
                 .map(Box::from),
-            issued: claims.time("iat").unwrap_or(None),
+            issued: claims.time("iat").ok().flatten().unwrap_or_default().as_secs(),
         })
     }
 

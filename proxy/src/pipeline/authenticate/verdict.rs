@@ -23,9 +23,10 @@ pub(super) struct Verdict {
     /// When the token is past, its issuer's leeway included; since 1970. Only an issuer that is asked
     /// may leave it open.
     pub(super) ends: Option<Duration>,
-    /// By what the operator may revoke it: `jti` and `iat`.
+    /// By what the operator may revoke it: `jti`, and the second of its `iat`. One that does not say
+    /// when it was issued may be from any time: from 1970, so that it comes before every other.
     pub(super) id: Option<Box<str>>,
-    pub(super) issued: Option<Duration>,
+    pub(super) issued: u64,
 }
 
 /// What a verdict rests on.
@@ -69,7 +70,8 @@ impl Verdict {
     }
 
     pub(super) fn check_revoked(&self, revocations: &Revocations) -> Result<(), Rejected> {
-        let named = revocations.name(&self.principal, self.id.as_deref(), self.issued);
+        let issued = Duration::from_secs(self.issued);
+        let named = revocations.name(&self.principal, self.id.as_deref(), issued);
         if named { Err(Rejected::Revoked) } else { Ok(()) }
     }
 

@@ -1,7 +1,10 @@
 //! The whole dance with parts that nobody here wrote: a certified authorization server, the official
 //! MCP clients, Prometheus' own parser. `tests/e2e/prepare.sh` brings them.
 
+mod certificates;
 mod issuers;
+mod post;
+mod provider;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -9,20 +12,53 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
-use crate::harness::{Certificate, Process, Response, Wire, World, backend, postern, wait_until};
+use self::post::Post;
+use self::provider::Provider;
+use crate::harness::{Certificate, Process, Response, World, backend, postern, wait_until};
+
+/// What must be known before anything starts.
+struct Ground {
+    directory: TempDir,
+    certificate: Certificate,
+    gateway: SocketAddr,
+    _seat: Socket,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let certificate = Certificate::write(directory.path());
+        // The port is part of the resource's name. A socket that does not listen keeps it from
+        // everybody but who asks for it by number.
+        let seat = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        seat.set_reuse_address(true).unwrap();
+        seat.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        let gateway = seat.local_addr().unwrap().as_socket().unwrap();
+        Self { directory, certificate, gateway, _seat: seat }
+    }
+
+    fn resource(&self) -> String {
+        format!("https://{}/mcp", self.gateway)
+    }
+
+    /// Where the backend listens.
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("backend.sock")
+    }
+}
 
 /// oidc-provider, the gateway over TLS, and our backend on a unix socket.
 struct Stage {
     provider: Provider,
-    gateway: SocketAddr,
-    certificate: Certificate,
-    _directory: TempDir,
-    _running: [Process; 2],
-    _seat: Socket,
+    ground: Ground,
+    backend: Process,
+    _gateway: Process,
 }
 
 impl Stage {
@@ -32,48 +68,47 @@ impl Stage {
 
     /// With further settings for the gateway, and for the issuer's entry.
     fn with(further: &str, settings: impl Fn(&Provider) -> String) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let certificate = Certificate::write(directory.path());
-        // The port is part of the resource's name, so it must be known before the start. A socket that
-        // does not listen keeps it from everybody but who asks for it by number.
-        let seat = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-        seat.set_reuse_address(true).unwrap();
-        seat.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        let gateway = seat.local_addr().unwrap().as_socket().unwrap();
-        let provider = Provider::start(&format!("https://{gateway}/mcp"));
-        let socket = directory.path().join("backend.sock");
-        let mut mcp = backend();
-        mcp.arg("--listen").arg(format!("unix:{}", socket.display())).stdout(Stdio::null());
-        let mcp = Process(mcp.spawn().unwrap());
-        let config = directory.path().join("postern.yaml");
+        let ground = Ground::new();
+        let provider = Provider::start(&ground.resource());
+        let further = format!("{}\n{further}", ground.certificate.setting());
+        let settings = settings(&provider);
+        Self::on(ground, provider, &further, &settings)
+    }
+
+    /// With all but the usual settings, and those in the issuer's entry.
+    fn on(ground: Ground, provider: Provider, further: &str, settings: &str) -> Self {
+        let socket = ground.socket();
+        let mut backend = backend();
+        backend.arg("--listen").arg(format!("unix:{}", socket.display())).stdout(Stdio::null());
+        let backend = Process(backend.spawn().unwrap());
+        let config = ground.directory.path().join("postern.yaml");
         let settings = format!(
-            "listen: {gateway}\n{}\nadmin: {{listen: '127.0.0.1:0'}}\n\
-             resource: {{url: 'https://{gateway}/mcp', scopes: ['mcp:read']}}\n\
-             issuers: [{{issuer: '{}'{}}}]\nupstream: {{address: 'unix:{}'}}\nlog: {{level: error}}\n\
-             {further}\n",
-            certificate.setting(),
+            "listen: {}\nadmin: {{listen: '127.0.0.1:0'}}\n\
+             resource: {{url: '{}', scopes: ['mcp:read']}}\n\
+             issuers: [{{issuer: '{}'{settings}}}]\nupstream: {{address: 'unix:{}'}}\n\
+             log: {{level: error}}\n{further}\n",
+            ground.gateway,
+            ground.resource(),
             provider.issuer,
-            settings(&provider),
             socket.display(),
         );
         fs::write(&config, settings).unwrap();
-        let proxy = Process(postern().args(["run", "--config"]).arg(&config).spawn().unwrap());
-        let stage = Self {
-            provider,
-            gateway,
-            certificate,
-            _directory: directory,
-            _running: [mcp, proxy],
-            _seat: seat,
-        };
+        let gateway = Process(postern().args(["run", "--config"]).arg(&config).spawn().unwrap());
+        let stage = Self { provider, ground, backend, _gateway: gateway };
         wait_until("the backend listens", || socket.exists());
         let token = stage.provider.token();
         wait_until("the gateway has keys", || stage.whoami(&token) == "200");
         stage
     }
 
-    /// The status that a call with `token` gets, as a client with TLS of its own sees it.
+    /// The status that a call with `token` gets, or why it got none.
     fn whoami(&self, token: &str) -> String {
+        let response = self.call(token, None);
+        if response.status == 0 { response.body } else { response.status.to_string() }
+    }
+
+    /// A call with `token`, as a client with TLS of its own sees it.
+    fn call(&self, token: &str, own: Option<&Certificate>) -> Response {
         let call = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
             "params": { "name": "whoami", "arguments": {}, "_meta": {
@@ -81,20 +116,30 @@ impl Stage {
                 "io.modelcontextprotocol/clientCapabilities": {},
             }},
         });
-        let mut script = counterpart("python", "call.py");
-        script
-            .arg(format!("https://{}/mcp", self.gateway))
-            .arg(&self.certificate.authority)
-            .arg(token);
-        script.arg(call.to_string());
-        String::from_utf8(script.output().unwrap().stdout).unwrap().trim().to_owned()
+        let headers = [
+            ("Authorization", &*format!("Bearer {token}")),
+            ("Content-Type", "application/json"),
+            ("Accept", "application/json, text/event-stream"),
+            ("MCP-Protocol-Version", "2026-07-28"),
+            ("Mcp-Method", "tools/call"),
+            ("Mcp-Name", "whoami"),
+        ];
+        let url = self.ground.resource();
+        let post = Post { url: &url, authority: &self.ground.certificate.authority, own };
+        post.send(&headers, &call.to_string())
+    }
+
+    /// What a refused token is told.
+    fn challenge(&self, error: &str, description: &str) -> String {
+        let address = self.ground.gateway.to_string();
+        World::challenge(error, description).replace("mcp.example", &address)
     }
 
     /// One client's whole way from knowing nothing but the URL.
     fn dance(&self, interpreter: &str, script: &str, mode: &[&str]) -> Value {
         let mut client = counterpart(interpreter, script);
-        client.arg("--url").arg(format!("https://{}/mcp", self.gateway));
-        client.arg("--ca").arg(&self.certificate.authority).arg("--mode").args(mode);
+        client.arg("--url").arg(self.ground.resource());
+        client.arg("--ca").arg(&self.ground.certificate.authority).arg("--mode").args(mode);
         let output = client.output().unwrap();
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script} {mode:?}: {complaint}");
@@ -115,7 +160,8 @@ fn completes(interpreter: &str, script: &str, mode: &str, version: &str) {
     assert_eq!(whoami["scopes"], json!(["mcp:read"]));
     assert!(whoami["client_id"].is_string(), "{whoami}");
     assert_eq!(told["steps"][0], "POST /mcp 401");
-    let challenge = World::PLAIN_CHALLENGE.replace("mcp.example", &stage.gateway.to_string());
+    let challenge =
+        World::PLAIN_CHALLENGE.replace("mcp.example", &stage.ground.gateway.to_string());
     assert_eq!(told["challenge"], challenge);
 }
 
@@ -174,9 +220,14 @@ fn keys_rotate_at_a_real_authorization_server() {
 #[test]
 fn every_default_algorithm_of_a_real_authorization_server_is_accepted() {
     let stage = Stage::set();
-    for algorithm in ["ES256", "EdDSA", "RS256"] {
+    // Ed25519 is what RFC 9864 calls the only EdDSA that there is here.
+    for algorithm in ["PS256", "ES256", "ES384", "EdDSA", "Ed25519", "RS256"] {
         stage.provider.admin(&format!("/alg?alg={algorithm}"));
-        assert_eq!(stage.whoami(&stage.provider.token()), "200", "{algorithm}");
+        let token = stage.provider.token();
+        let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
+        let header: Value = serde_json::from_slice(&header).unwrap();
+        assert_eq!(header["alg"], algorithm);
+        assert_eq!(stage.whoami(&token), "200", "{algorithm}");
     }
 }
 
@@ -200,64 +251,6 @@ fn the_metrics_are_what_prometheus_reads() {
     ] {
         assert_eq!(families[name], kind, "{name} in {families}");
     }
-}
-
-/// npm's oidc-provider, with a few levers of ours.
-struct Provider {
-    issuer: String,
-    admin: SocketAddr,
-    client: (String, String),
-    /// What the gateway asks as.
-    gateway: (String, String),
-    resource: String,
-    _process: Process,
-}
-
-impl Provider {
-    fn start(resource: &str) -> Self {
-        let mut command = counterpart("node", "oidc-provider.mjs");
-        command.args(["--resource", resource]).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut process = Process(command.spawn().unwrap());
-        let told = told(&mut process);
-        let text = |name: &str| told[name].as_str().unwrap().to_owned();
-        let admin = text("admin").strip_prefix("http://").unwrap().parse().unwrap();
-        Self {
-            issuer: text("issuer"),
-            admin,
-            client: (text("client_id"), text("client_secret")),
-            gateway: (text("gateway_id"), text("gateway_secret")),
-            resource: resource.to_owned(),
-            _process: process,
-        }
-    }
-
-    fn admin(&self, path: &str) {
-        let response =
-            Wire::connect(self.admin).request("POST", path, &[("Content-Length", "0")], "");
-        assert_eq!(response.status, 200, "{response:?}");
-    }
-
-    /// By client credentials.
-    fn token(&self) -> String {
-        let resource = self.resource.replace(':', "%3A").replace('/', "%2F");
-        let wanted = format!("grant_type=client_credentials&scope=mcp%3Aread&resource={resource}");
-        let response = self.post("/token", &wanted);
-        let answer: Value =
-            serde_json::from_str(&response.body).unwrap_or_else(|_| panic!("{response:?}"));
-        answer["access_token"].as_str().unwrap_or_else(|| panic!("{response:?}")).to_owned()
-    }
-
-    /// As the machine client.
-    fn post(&self, path: &str, form: &str) -> Response {
-        let (id, secret) = &self.client;
-        let address = self.issuer.strip_prefix("http://").unwrap().parse().unwrap();
-        post(address, path, &format!("{form}&client_id={id}&client_secret={secret}"))
-    }
-}
-
-fn post(address: SocketAddr, path: &str, form: &str) -> Response {
-    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
-    Wire::connect(address).request("POST", path, &headers, form)
 }
 
 /// The one line that a server prints when it is there.

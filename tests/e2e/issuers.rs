@@ -5,10 +5,11 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::{Provider, Stage, counterpart, post, told};
+use super::post::post;
+use super::{Provider, Stage, counterpart, told};
 use crate::harness::{Issuer, Process, World, wait_until};
 
-fn asking(provider: &Provider) -> String {
+pub(super) fn asking(provider: &Provider) -> String {
     provider.admin("/format?format=opaque");
     let (id, secret) = &provider.gateway;
     // It says nothing of a subject where a client speaks for itself.

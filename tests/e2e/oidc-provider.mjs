@@ -3,7 +3,9 @@
 
 import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import https from "node:https";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 
@@ -19,8 +21,24 @@ const { values: options } = parseArgs({
   options: {
     resource: { type: "string", multiple: true, default: [] },
     scopes: { type: "string", default: "mcp:read mcp:write" },
+    // For https: its own certificate, and who signs those of its clients.
+    certificate: { type: "string" },
+    key: { type: "string" },
+    clients: { type: "string" },
   },
 });
+const rsa = () => generateKeyPairSync("rsa", { modulusLength: 2048 });
+const elliptic = (namedCurve) => () => generateKeyPairSync("ec", { namedCurve });
+const edwards = () => generateKeyPairSync("ed25519");
+const algorithms = {
+  RS256: rsa,
+  PS256: rsa,
+  ES256: elliptic("P-256"),
+  ES384: elliptic("P-384"),
+  EdDSA: edwards,
+  Ed25519: edwards,
+};
+const secure = options.certificate !== undefined;
 
 const machine = {
   client_id: "e2e-machine",
@@ -37,6 +55,16 @@ const gateway = {
   redirect_uris: [],
   response_types: [],
 };
+// Shows a certificate instead of knowing a secret, and its tokens are bound to that (RFC 8705).
+const certified = {
+  client_id: "e2e-certified",
+  token_endpoint_auth_method: "tls_client_auth",
+  tls_client_auth_san_dns: "client.example",
+  tls_client_certificate_bound_access_tokens: true,
+  grant_types: ["client_credentials"],
+  redirect_uris: [],
+  response_types: [],
+};
 const cookieKey = randomBytes(32).toString("hex");
 const storage = createMemoryAdapter();
 const resources = new Set(options.resource);
@@ -44,14 +72,15 @@ const seen = { jwks_fetched: 0, tokens_issued: 0, errors: [] };
 let format = "jwt";
 let keys = [newKey("RS256")]; // the first one signs, all of them are published
 
-const authorization = await listen((request, response) => {
+const front = secure ? https.createServer(transport()) : http.createServer();
+const authorization = await listen(front, (request, response) => {
   if (request.url === "/jwks") seen.jwks_fetched += 1;
   respond(request, response);
 });
-const issuer = `http://127.0.0.1:${authorization.port}`;
+const issuer = `${secure ? "https" : "http"}://127.0.0.1:${authorization.port}`;
 let respond = currentProvider();
 
-const admin = await listen((request, response) => {
+const admin = await listen(http.createServer(), (request, response) => {
   const { pathname, searchParams } = new URL(request.url, issuer);
   const action = actions[`${request.method} ${pathname}`];
   let status = 404;
@@ -123,16 +152,24 @@ function currentProvider() {
   const scopes = options.scopes.split(" ");
   const provider = new Provider(issuer, {
     adapter,
+    clientAuthMethods: [
+      "client_secret_basic",
+      "client_secret_post",
+      "none",
+      ...(secure ? ["tls_client_auth"] : []),
+    ],
     clientDefaults: { id_token_signed_response_alg: alg },
-    clients: [machine, gateway].map((client) => ({
+    clients: [machine, gateway, ...(secure ? [certified] : [])].map((client) => ({
       ...client,
       id_token_signed_response_alg: alg,
     })),
     cookies: { keys: [cookieKey] },
+    enabledJWA: { idTokenSigningAlgValues: Object.keys(algorithms) },
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: true }, // two plain forms, login and consent
       introspection: { enabled: true },
+      ...(secure && { mTLS: mutualTls() }),
       registration: { enabled: true },
       resourceIndicators: {
         enabled: true,
@@ -159,6 +196,27 @@ function currentProvider() {
   });
   count(provider);
   return provider.callback();
+}
+
+// Whether a certificate is any good is for the library to ask.
+function transport() {
+  const [cert, key, ca] = [options.certificate, options.key, options.clients].map((path) =>
+    readFileSync(path),
+  );
+  return { cert, key, ca, requestCert: true, rejectUnauthorized: false };
+}
+
+function mutualTls() {
+  const shown = ({ req }) => req.socket.getPeerX509Certificate();
+  return {
+    enabled: true,
+    certificateBoundAccessTokens: true,
+    tlsClientAuth: true,
+    getCertificate: shown,
+    certificateAuthorized: ({ req }) => req.socket.authorized,
+    certificateSubjectMatches: (context, property, expected) =>
+      property === "tls_client_auth_san_dns" && shown(context).checkHost(expected) === expected,
+  };
 }
 
 function adapter(model) {
@@ -197,18 +255,14 @@ function noteError(stage, error) {
 
 // A key id names one key for ever: verifiers cache by it, across runs that reuse a port.
 function newKey(alg) {
-  const generate = {
-    RS256: () => generateKeyPairSync("rsa", { modulusLength: 2048 }),
-    ES256: () => generateKeyPairSync("ec", { namedCurve: "P-256" }),
-    EdDSA: () => generateKeyPairSync("ed25519"),
-  }[alg];
-  if (!generate) throw new Error(`alg is none of RS256, ES256, EdDSA: ${alg}`);
+  const generate = algorithms[alg];
+  if (!generate) throw new Error(`alg is none of ${Object.keys(algorithms)}: ${alg}`);
   const jwk = generate().privateKey.export({ format: "jwk" });
   return { ...jwk, alg, kid: `${alg}-${randomUUID()}`, use: "sig" };
 }
 
-async function listen(handler) {
-  const server = createServer(handler).listen(0, "127.0.0.1");
+async function listen(server, handler) {
+  server.on("request", handler).listen(0, "127.0.0.1");
   await once(server, "listening");
   return server.address();
 }

@@ -159,12 +159,16 @@ impl Desk {
         Ok(median(whole).as_secs_f64() / median(raw).as_secs_f64())
     }
 
-    /// By how much the process grows with this many verdicts, in MiB.
+    /// By how much the process grows with this many verdicts more, in MiB. As many are there before, so
+    /// that what the first ones need besides does not count.
     fn memory(&self, key: &tokens::Key) -> Result<f64, Box<dyn Error>> {
-        let tokens = key.tokens(REMEMBERED, self.now)?;
+        let tokens = key.tokens(2 * REMEMBERED, self.now)?;
         let pipeline = self.pipeline();
-        let before = resident()?;
-        for token in &tokens {
+        let mut before = 0.0;
+        for (number, token) in (0..).zip(&tokens) {
+            if number == REMEMBERED {
+                before = resident()?;
+            }
             let call = request(Method::POST, ENDPOINT, Some(token))?;
             self.admit(&pipeline, &[call]);
         }

@@ -49,7 +49,7 @@ impl Scene {
 #[track_caller]
 fn is_refused(world: &World, response: &Response, description: &str) {
     assert_eq!(response.status, 401, "{response:?}");
-    let challenge = World::challenge("invalid_token", description);
+    let challenge = World::dpop_challenge("invalid_token", description);
     assert_eq!(response.header("www-authenticate"), challenge);
     world.upstream.saw_nothing();
 }

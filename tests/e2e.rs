@@ -129,10 +129,10 @@ impl Stage {
         post.send(&headers, &call.to_string())
     }
 
-    /// What a refused token is told.
+    /// What is told of a bound token that is refused.
     fn challenge(&self, error: &str, description: &str) -> String {
         let address = self.ground.gateway.to_string();
-        World::challenge(error, description).replace("mcp.example", &address)
+        World::dpop_challenge(error, description).replace("mcp.example", &address)
     }
 
     /// One client's whole way from knowing nothing but the URL.

@@ -24,9 +24,6 @@ fn it_says_what_is_protected_and_by_whom_at_both_places() {
         "authorization_servers": [world.issuer.url()],
         "scopes_supported": ["mcp:read", "mcp:write"],
         "bearer_methods_supported": ["header"],
-        "dpop_signing_alg_values_supported":
-            ["ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"],
-        "dpop_bound_access_tokens_required": false,
         "resource_name": "Example",
         "resource_documentation": "https://mcp.example/docs",
     });
@@ -58,14 +55,7 @@ fn what_is_not_configured_is_not_in_it() {
     let world = World::with("resource: {url: https://mcp.example/mcp}");
     let document: Value = serde_json::from_str(&world.request("GET", PLACES[0], &[]).body).unwrap();
     let names: Vec<_> = document.as_object().unwrap().keys().collect();
-    let always = [
-        "authorization_servers",
-        "bearer_methods_supported",
-        "dpop_bound_access_tokens_required",
-        "dpop_signing_alg_values_supported",
-        "resource",
-    ];
-    assert_eq!(names, always);
+    assert_eq!(names, ["authorization_servers", "bearer_methods_supported", "resource"]);
 }
 
 #[test]

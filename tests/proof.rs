@@ -74,7 +74,7 @@ fn is_a_bad_proof(world: &World, response: &Response, description: &str) {
 
 #[track_caller]
 fn is_a_bad_token(world: &World, response: &Response, description: &str) {
-    is_refused(world, response, &World::challenge("invalid_token", description));
+    is_refused(world, response, &World::dpop_challenge("invalid_token", description));
 }
 
 /// Spoil one thing of a good proof: the request must be refused for that, and reach nobody.
@@ -407,7 +407,7 @@ fn replicas_share_nonces_by_their_key_and_old_ones_end() {
 #[test]
 fn where_proofs_are_required_other_tokens_are_refused_and_clients_are_told() {
     let world = World::with("dpop: {required: true}");
-    let dpop = World::PLAIN_CHALLENGE.split_once(", DPoP ").unwrap().1;
+    let dpop = World::WITH_DPOP.split_once(", DPoP ").unwrap().1;
     let refused = world.call(&world.issuer.token());
     let description = "only tokens that are bound to a key are accepted here";
     let error = format!("error=\"invalid_token\", error_description=\"{description}\"");
@@ -417,8 +417,21 @@ fn where_proofs_are_required_other_tokens_are_refused_and_clients_are_told() {
     let holder = Holder::of(&world.issuer);
     assert_eq!(holder.send(&world, &holder.signed()).status, 200);
     assert_eq!(metadata(&world)["dpop_bound_access_tokens_required"], json!(true));
+}
+
+#[test]
+fn clients_are_told_where_the_operator_says_so() {
+    let world = World::with("dpop: {required: false}");
+    is_refused(&world, &world.request("POST", "/mcp", &[]), World::WITH_DPOP);
+    let told = metadata(&world);
+    assert_eq!(told["dpop_bound_access_tokens_required"], json!(false));
+    let algorithms = json!(["ES256", "ES384", "EdDSA", "Ed25519", "PS256", "RS256"]);
+    assert_eq!(told["dpop_signing_alg_values_supported"], algorithms);
+    assert_eq!(world.call(&world.issuer.token()).status, 200, "and others come as before");
+
     let world = World::start();
-    assert_eq!(metadata(&world)["dpop_bound_access_tokens_required"], json!(false));
+    is_refused(&world, &world.request("POST", "/mcp", &[]), World::PLAIN_CHALLENGE);
+    assert!(metadata(&world)["dpop_signing_alg_values_supported"].is_null());
 }
 
 fn metadata(world: &World) -> Value {

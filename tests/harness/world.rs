@@ -115,6 +115,10 @@ impl World {
 
     /// The challenge that names nothing but where to find out more.
     pub(crate) const PLAIN_CHALLENGE: &str = "Bearer resource_metadata=\
+        \"https://mcp.example/.well-known/oauth-protected-resource/mcp\", scope=\"mcp:read\"";
+
+    /// The same where clients are told of DPoP, or know of it.
+    pub(crate) const WITH_DPOP: &str = "Bearer resource_metadata=\
         \"https://mcp.example/.well-known/oauth-protected-resource/mcp\", scope=\"mcp:read\", \
         DPoP algs=\"ES256 ES384 EdDSA Ed25519 PS256 RS256\", resource_metadata=\
         \"https://mcp.example/.well-known/oauth-protected-resource/mcp\", scope=\"mcp:read\"";
@@ -122,14 +126,20 @@ impl World {
     /// The challenge for an error in the token.
     pub(crate) fn challenge(error: &str, description: &str) -> String {
         let error = format!("error=\"{error}\", error_description=\"{description}\"");
-        let bearer = Self::PLAIN_CHALLENGE.replacen("Bearer ", &format!("Bearer {error}, "), 1);
+        Self::PLAIN_CHALLENGE.replacen("Bearer ", &format!("Bearer {error}, "), 1)
+    }
+
+    /// The same for a client that knows of DPoP.
+    pub(crate) fn dpop_challenge(error: &str, description: &str) -> String {
+        let error = format!("error=\"{error}\", error_description=\"{description}\"");
+        let bearer = Self::WITH_DPOP.replacen("Bearer ", &format!("Bearer {error}, "), 1);
         bearer.replacen("DPoP algs", &format!("DPoP {error}, algs"), 1)
     }
 
     /// The challenge for an error in the proof.
     pub(crate) fn proof_challenge(error: &str, description: &str) -> String {
         let error = format!("error=\"{error}\", error_description=\"{description}\"");
-        Self::PLAIN_CHALLENGE.replacen("DPoP algs", &format!("DPoP {error}, algs"), 1)
+        Self::WITH_DPOP.replacen("DPoP algs", &format!("DPoP {error}, algs"), 1)
     }
 
     pub(crate) fn signal(&self, name: &str) {

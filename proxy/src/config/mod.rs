@@ -20,7 +20,7 @@ use std::time::Duration;
 use url::Url;
 
 pub use deny::DenyList;
-pub use dpop::{Dpop, NonceKey, Nonces};
+pub use dpop::{Dpop, Nonces};
 pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
 pub use network::Network;

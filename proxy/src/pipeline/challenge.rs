@@ -8,59 +8,87 @@ use http::HeaderValue;
 
 use super::authenticate::Rejected;
 use super::proof::{ALGORITHMS, Unproven};
-use crate::config::Scope;
+use super::token::Scheme;
+use crate::config::{self, Scope};
 
 /// Writes the challenges of one resource. Each names the metadata URL.
 #[derive(Debug)]
 pub(super) struct Challenges {
     /// Every challenge ends so.
     tail: String,
-    /// Only tokens bound to a key will do.
-    dpop_only: bool,
+    dpop: Dpop,
     without_credentials: Challenge,
 }
 
 impl Challenges {
-    pub(super) fn new(metadata_url: &str, scopes: &[Scope], dpop_only: bool) -> Self {
+    pub(super) fn new(metadata_url: &str, scopes: &[Scope], rules: &config::Dpop) -> Self {
         let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
         let metadata = format!("resource_metadata=\"{metadata_url}\"");
         let tail = match scopes.join(" ") {
             none if none.is_empty() => metadata,
             scopes => format!("{metadata}, scope=\"{scopes}\""),
         };
+        let dpop = match rules {
+            config::Dpop { required: true, .. } => Dpop::Alone,
+            config::Dpop { offered: true, .. } => Dpop::Told,
+            config::Dpop { .. } => Dpop::Untold,
+        };
         // RFC 6750 section 3.1: no error code when no credentials were sent.
-        let without_credentials = write("", "", &tail, dpop_only);
-        Self { tail, dpop_only, without_credentials }
+        let without_credentials = write("", "", &tail, dpop);
+        Self { tail, dpop, without_credentials }
     }
 
     pub(super) fn without_credentials(&self) -> Challenge {
         self.without_credentials.clone()
     }
 
-    pub(super) fn invalid_token(&self, why: Rejected) -> Challenge {
-        self.error("invalid_token", &why.to_string())
+    /// For credentials of the scheme that the client used.
+    pub(super) fn invalid_token(&self, why: Rejected, used: Scheme) -> Challenge {
+        self.error("invalid_token", &why.to_string(), self.dpop.told_if(used == Scheme::Dpop))
     }
 
     pub(super) fn invalid_request(&self, why: &str) -> Challenge {
-        self.error("invalid_request", why)
+        self.error("invalid_request", why, self.dpop)
     }
 
     /// Names all scopes of the operation, not only the missing ones: clients ask for what it lists.
     pub(super) fn insufficient_scope(&self) -> Challenge {
-        self.error("insufficient_scope", "the token lacks a scope that this request needs")
+        let why = "the token lacks a scope that this request needs";
+        self.error("insufficient_scope", why, self.dpop)
     }
 
     pub(super) fn unproven(&self, why: Unproven) -> Challenge {
+        let dpop = self.dpop.told_if(true);
         match why.error() {
-            "invalid_token" => self.error("invalid_token", &why.to_string()),
+            "invalid_token" => self.error("invalid_token", &why.to_string(), dpop),
             // These codes are not Bearer's (RFC 9449 section 12.2).
-            code => write("", &error(code, &why.to_string()), &self.tail, self.dpop_only),
+            code => write("", &error(code, &why.to_string()), &self.tail, dpop),
         }
     }
 
-    fn error(&self, code: &str, description: &str) -> Challenge {
+    fn error(&self, code: &str, description: &str, dpop: Dpop) -> Challenge {
         let error = error(code, description);
-        write(&error, &error, &self.tail, self.dpop_only)
+        write(&error, &error, &self.tail, dpop)
+    }
+}
+
+/// Whether clients hear of `DPoP`. Those that know it bind their tokens once they do, and an
+/// authorization server may not know it: so that only the operator can say that they should.
+#[derive(Clone, Copy, Debug)]
+enum Dpop {
+    Untold,
+    Told,
+    /// And of nothing else: a bearer token would not do.
+    Alone,
+}
+
+impl Dpop {
+    /// A client that uses it hears of it in any case.
+    fn told_if(self, used: bool) -> Self {
+        match self {
+            Self::Untold if used => Self::Told,
+            other @ (Self::Untold | Self::Told | Self::Alone) => other,
+        }
     }
 }
 
@@ -68,13 +96,15 @@ fn error(code: &str, description: &str) -> String {
     format!("error=\"{code}\", error_description=\"{description}\", ")
 }
 
-fn write(bearer: &str, dpop: &str, tail: &str, dpop_only: bool) -> Challenge {
+fn write(of_bearer: &str, of_dpop: &str, tail: &str, dpop: Dpop) -> Challenge {
+    let bearer = format!("Bearer {of_bearer}{tail}");
     let algorithms = ALGORITHMS.join(" ");
-    let dpop = format!("DPoP {dpop}algs=\"{algorithms}\", {tail}");
-    if dpop_only {
-        return Challenge(ascii(&dpop));
-    }
-    Challenge(ascii(&format!("Bearer {bearer}{tail}, {dpop}")))
+    let bound = format!("DPoP {of_dpop}algs=\"{algorithms}\", {tail}");
+    Challenge(ascii(&match dpop {
+        Dpop::Untold => bearer,
+        Dpop::Told => format!("{bearer}, {bound}"),
+        Dpop::Alone => bound,
+    }))
 }
 
 /// The challenges of one answer, ready to send.

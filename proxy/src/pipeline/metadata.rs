@@ -30,8 +30,8 @@ impl Metadata {
                 .collect(),
             scopes_supported: site.scopes.iter().map(Scope::as_str).collect(),
             bearer_methods_supported: ["header"],
-            dpop_signing_alg_values_supported: ALGORITHMS,
-            dpop_bound_access_tokens_required: rules.dpop.required,
+            dpop_signing_alg_values_supported: rules.dpop.offered.then_some(ALGORITHMS),
+            dpop_bound_access_tokens_required: rules.dpop.offered.then_some(rules.dpop.required),
             tls_client_certificate_bound_access_tokens: match rules.client_certificates {
                 ClientCertificates::Off => false,
                 ClientCertificates::Asked => true,
@@ -70,9 +70,11 @@ struct Document<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes_supported: Vec<&'a str>,
     bearer_methods_supported: [&'a str; 1],
-    dpop_signing_alg_values_supported: [&'a str; ALGORITHMS.len()],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_signing_alg_values_supported: Option<[&'a str; ALGORITHMS.len()]>,
     /// Said either way: MCP's conformance suite wants to read it (SEP-1932).
-    dpop_bound_access_tokens_required: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dpop_bound_access_tokens_required: Option<bool>,
     #[serde(skip_serializing_if = "is_default")]
     tls_client_certificate_bound_access_tokens: bool,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -43,7 +43,7 @@ impl Proofs {
         let nonces = match &rules.nonces {
             config::Nonces::Off => None,
             config::Nonces::OwnKey => Some(Nonces::new(&ledger.secret)),
-            config::Nonces::SharedKey(key) => Some(Nonces::new(key.as_bytes())),
+            config::Nonces::SharedKey(key) => Some(Nonces::new(key.expose().as_bytes())),
         };
         Self { origin: site.resource.origin(), required: rules.required, nonces, ledger }
     }

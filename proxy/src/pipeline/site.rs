@@ -18,7 +18,7 @@ use super::headers::Relay;
 use super::metadata::Metadata;
 use super::origin::{Doors, ForeignOrigin};
 use super::proof::{Channel, Proofs, Sent, Unproven};
-use super::token::{BearerToken, NoBearer};
+use super::token::{BearerToken, NoBearer, Scheme};
 use super::{Cells, Decision, asked_headers};
 use crate::config::{self, Rules, Upstream};
 
@@ -70,7 +70,7 @@ impl Site {
             doors: Doors::new(site),
             endpoint: site.resource.path().to_owned(),
             landing: landing(site, &metadata),
-            challenges: Challenges::new(metadata.url(), &site.scopes, rules.dpop.required),
+            challenges: Challenges::new(metadata.url(), &site.scopes, &rules.dpop),
             metadata,
             verifier: Verifier::new(site, rules, cells),
             proofs: Proofs::new(site, &rules.dpop, Arc::clone(&cells.ledger)),
@@ -146,7 +146,7 @@ impl Site {
             (Err(Rejected::Unasked), Asked::Nobody | Asked::ForKeys) => {
                 return Decision::NeedIntrospection(self.verifier.inquiry(token));
             }
-            (Err(why), _) => return Decision::Answer(self.reject(why)),
+            (Err(why), _) => return Decision::Answer(self.reject(why, scheme)),
         };
         let sent = Sent { request, channel, scheme, token };
         let proven = match self.proofs.prove(verified, &sent, now) {
@@ -179,7 +179,7 @@ impl Site {
         }
     }
 
-    fn reject(&self, why: Rejected) -> Answer {
+    fn reject(&self, why: Rejected, scheme: Scheme) -> Answer {
         // Infrastructure trouble: a 401 would send every client into a new login.
         if why == Rejected::NoKeys {
             return Answer::NoKeys;
@@ -187,7 +187,7 @@ impl Site {
         if why == Rejected::Unasked {
             return Answer::NoIntrospection;
         }
-        Answer::InvalidToken(self.challenges.invalid_token(why), why)
+        Answer::InvalidToken(self.challenges.invalid_token(why, scheme), why)
     }
 
     fn distrust(&self, why: Unproven, now: SystemTime) -> Answer {

@@ -1,6 +1,7 @@
 mod properties;
 
 use super::challenge::Challenges;
+use super::token::Scheme;
 use super::*;
 use crate::config::Config;
 use http::{HeaderMap, Method, Request, StatusCode, header};
@@ -54,9 +55,6 @@ fn without_credentials_the_challenge_names_no_error() {
     assert_eq!(
         headers[header::WWW_AUTHENTICATE],
         "Bearer resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/mcp\", \
-         scope=\"mcp:read mcp:call\", \
-         DPoP algs=\"ES256 ES384 EdDSA Ed25519 PS256 RS256\", \
-         resource_metadata=\"https://mcp.example/.well-known/oauth-protected-resource/mcp\", \
          scope=\"mcp:read mcp:call\""
     );
 }
@@ -91,7 +89,7 @@ fn the_metadata_is_the_same_document_at_both_places() {
     assert_eq!(own, at("/.well-known/oauth-protected-resource/mcp/").2);
     assert_eq!(
         own,
-        r#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://id.example"],"scopes_supported":["mcp:read","mcp:call"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["ES256","ES384","EdDSA","Ed25519","PS256","RS256"],"dpop_bound_access_tokens_required":false}"#
+        r#"{"resource":"https://mcp.example/mcp","authorization_servers":["https://id.example"],"scopes_supported":["mcp:read","mcp:call"],"bearer_methods_supported":["header"]}"#
     );
 }
 
@@ -158,7 +156,6 @@ fn no_refusal_is_stored() {
 #[test]
 fn no_challenge_can_be_misread() {
     use authenticate::Rejected;
-    let challenges = Challenges::new("https://h/.well-known/x/mcp", &[], false);
     let all = [
         Rejected::NotAJwt,
         Rejected::Algorithm,
@@ -173,16 +170,30 @@ fn no_challenge_can_be_misread() {
         Rejected::Expired,
         Rejected::NotYetValid,
         Rejected::Bound,
+        Rejected::Kind,
+        Rejected::TooLong,
+        Rejected::Revoked,
+        Rejected::KeyWithdrawn,
         Rejected::Claim("exp"),
     ];
-    for why in all {
-        let header = challenges.invalid_token(why).into_header();
-        let text = header.to_str().unwrap();
-        assert!(text.starts_with("Bearer error=\"invalid_token\", error_description=\""), "{text}");
-        assert_eq!(text.matches('=').count(), 7, "{text}");
-        assert_eq!(text.matches('"').count(), 14, "{text}");
-        assert!(!text.contains("scope=") && !text.contains('\\'), "{text}");
+    for (offered, used, parameters) in
+        [(false, Scheme::Bearer, 3), (false, Scheme::Dpop, 7), (true, Scheme::Bearer, 7)]
+    {
+        let challenges = Challenges::new("https://h/.well-known/x/mcp", &[], &dpop(offered, false));
+        for why in all {
+            let header = challenges.invalid_token(why, used).into_header();
+            let text = header.to_str().unwrap();
+            let begins = "Bearer error=\"invalid_token\", error_description=\"";
+            assert!(text.starts_with(begins), "{text}");
+            assert_eq!(text.matches('=').count(), parameters, "{text}");
+            assert_eq!(text.matches('"').count(), 2 * parameters, "{text}");
+            assert!(!text.contains("scope=") && !text.contains('\\'), "{text}");
+        }
     }
+}
+
+fn dpop(offered: bool, required: bool) -> config::Dpop {
+    config::Dpop { offered, required, nonces: config::Nonces::Off }
 }
 
 #[test]
@@ -213,7 +224,8 @@ fn no_challenge_about_a_proof_can_be_misread() {
         Unproven::Full,
     ];
     for dpop_only in [false, true] {
-        let challenges = Challenges::new("https://h/.well-known/x/mcp", &[], dpop_only);
+        let rules = dpop(dpop_only, dpop_only);
+        let challenges = Challenges::new("https://h/.well-known/x/mcp", &[], &rules);
         for why in all {
             let header = challenges.unproven(why).into_header();
             let text = header.to_str().unwrap();

@@ -3,12 +3,12 @@
 use super::value;
 use crate::config::file::Section;
 use crate::config::invalid::Wrong;
-use crate::config::{Dpop, NonceKey, Nonces};
+use crate::config::{Dpop, Nonces, Secret};
 
 /// The section `dpop`.
 pub(super) fn rules(root: &mut Section<'_>) -> Dpop {
     let Some(mut section) = root.section("dpop") else {
-        return Dpop { required: false, nonces: Nonces::Off };
+        return Dpop { offered: false, required: false, nonces: Nonces::Off };
     };
     let required = section.optional("required", value::yes_or_no).unwrap_or(false);
     let wanted = section.optional("nonce", value::yes_or_no);
@@ -25,11 +25,11 @@ pub(super) fn rules(root: &mut Section<'_>) -> Dpop {
         section.wrong("nonce_key", None, Wrong::new(reason, fix));
     }
     let nonces = match (wanted, key) {
-        (Some(true), Some(key)) => Nonces::SharedKey(NonceKey(key)),
+        (Some(true), Some(key)) => Nonces::SharedKey(Secret::new(key)),
         (Some(true), None) => Nonces::OwnKey,
         (Some(false) | None, _) => Nonces::Off,
     };
-    Dpop { required, nonces }
+    Dpop { offered: true, required, nonces }
 }
 
 /// As long as the digest that it keys (RFC 2104 section 3).

@@ -47,7 +47,8 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
         minimal.rules.sites[0].forward.authorization
     );
     assert_eq!(written.rules.client_certificates, minimal.rules.client_certificates);
-    assert_eq!(written.rules.dpop, minimal.rules.dpop);
+    assert_eq!(written.rules.dpop.required, minimal.rules.dpop.required);
+    assert!(!minimal.rules.dpop.offered, "an authorization server may not know it");
     let Source::Introspection(asked) = &written.rules.issuers[1].source else { panic!() };
     let minimal_asked = Config::parse(&asked_with("")).unwrap();
     let Source::Introspection(minimal_asked) = &minimal_asked.rules.issuers[0].source else {

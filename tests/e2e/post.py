@@ -12,6 +12,8 @@ import urllib.error
 import urllib.request
 from http.client import HTTPMessage
 
+TIMEOUT_SECONDS = 20
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -32,7 +34,7 @@ def main() -> None:
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trust)
     )
     try:
-        with http.open(request) as response:
+        with http.open(request, timeout=TIMEOUT_SECONDS) as response:
             told = answer(response.status, response.headers, response.read())
     except urllib.error.HTTPError as refused:
         told = answer(refused.code, refused.headers, refused.read())

@@ -158,6 +158,27 @@ fn a_stream_ends_with_its_token_and_no_sooner() {
     assert!(now() > expires, "the leeway was given");
 }
 
+/// Whoever asks for leave to send has the backend say something before its answer.
+#[test]
+fn a_stream_that_followed_an_interim_answer_ends_with_its_token_too() {
+    let list = List::new("tokens: []");
+    let world = World::with(&list.settings());
+    let mut wire = world.connect();
+    wire.send(format!(
+        "POST /mcp HTTP/1.1\r\nHost: mcp.example\r\nAuthorization: Bearer {}\r\n\
+         Expect: 100-continue\r\nContent-Length: 2\r\nx-answer: stream\r\n\r\n",
+        world.issuer.token()
+    ));
+    assert!(wire.head().starts_with("HTTP/1.1 100"));
+    wire.send("{}");
+    assert!(wire.head().starts_with("HTTP/1.1 200"));
+    world.upstream.next();
+    world.upstream.say("hello");
+    assert_eq!(wire.event(), "data: hello");
+    list.write("tokens: ['1']");
+    is_ended(&world, wire, "token_revoked");
+}
+
 #[test]
 fn a_stream_ends_when_its_token_is_revoked() {
     let list = List::new("tokens: []");

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::file::{self, Section};
+use super::file::{self, References, Section};
 use super::invalid::{Invalid, Wrong};
 use super::{
     Boot, ClientCertificates, Config, Limits, Log, LogFormat, OutboundRules, Rules, Tls, network,
@@ -18,7 +18,7 @@ pub(super) mod value;
 
 /// Every check there is; none comes later.
 pub(super) fn check(text: &str) -> Result<Config, Invalid> {
-    match file::read(text, config) {
+    match file::read(text, References::Followed, config) {
         Ok(Some(config)) => Ok(config),
         // Unreachable by construction: what is missing has been noted.
         Ok(None) => Err(Invalid::new(Vec::new())),

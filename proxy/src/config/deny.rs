@@ -7,7 +7,7 @@ use chrono::DateTime;
 
 use super::Invalid;
 use super::check::value;
-use super::file::{self, Section};
+use super::file::{self, References, Section};
 use super::invalid::Wrong;
 
 /// Tokens and callers that are turned away whatever their issuer says.
@@ -28,7 +28,7 @@ struct Cut {
 impl DenyList {
     /// Reads a list.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        match file::read(text, list) {
+        match file::read(text, References::Plain, list) {
             Ok(Some(list)) => Ok(list),
             // Unreachable by construction: what is missing has been noted.
             Ok(None) => Err(Invalid::new(Vec::new())),
@@ -76,8 +76,11 @@ fn list(mut root: Section<'_>) -> Option<DenyList> {
 
 fn date(text: &str) -> Result<Duration, Wrong> {
     let date = DateTime::parse_from_rfc3339(text).ok();
-    let seconds = date.and_then(|date| u64::try_from(date.timestamp()).ok());
-    seconds.map(Duration::from_secs).ok_or_else(|| {
+    let since_epoch = |date: DateTime<_>| {
+        let seconds = u64::try_from(date.timestamp()).ok()?;
+        Some(Duration::new(seconds, date.timestamp_subsec_nanos()))
+    };
+    date.and_then(since_epoch).ok_or_else(|| {
         Wrong::new("not a date with a time and a zone", "write for example 2027-01-31T12:00:00Z")
     })
 }
@@ -110,6 +113,35 @@ mod tests {
         assert!(!ada(100));
         assert!(list.names_subject("https://one", "bob", Duration::MAX));
         assert!(!list.names_subject("https://two", "bob", Duration::ZERO));
+    }
+
+    /// Strangers choose what they are called: it must not keep a list from being taken over.
+    #[test]
+    fn nothing_in_a_list_stands_for_something_else() {
+        let list = read("tokens: ['${file:/no/such}', 'a${', '$${b}']");
+        for id in ["${file:/no/such}", "a${", "$${b}"] {
+            assert!(list.names_token(id), "{id}");
+        }
+    }
+
+    #[test]
+    fn what_looks_like_a_number_is_kept_as_it_is_spelt() {
+        for id in ["12e4", "1.10", "+4915112345", "0x1F", "007", "9e999", "True", "1_0", "-0"] {
+            assert!(read(&format!("tokens: [{id}]")).names_token(id), "{id}");
+            let list = read(&format!("subjects:\n- subject: {id}\n"));
+            assert!(list.names_subject("https://any", id, None), "{id}");
+        }
+        let long = "123456789012345678901234567890";
+        assert!(read(&format!("tokens: [{long}]")).names_token(long));
+        let longer = long.repeat(9);
+        assert!(read(&format!("tokens: [{longer}]")).names_token(&longer));
+    }
+
+    #[test]
+    fn a_part_of_a_second_counts() {
+        let list = read("subjects: [{subject: ada, issued_before: '1970-01-01T00:01:40.5Z'}]");
+        let ada = |at| list.names_subject("https://any", "ada", Some(Duration::from_millis(at)));
+        assert!(ada(100_000) && ada(100_499) && !ada(100_500));
     }
 
     #[test]

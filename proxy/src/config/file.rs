@@ -6,7 +6,7 @@ mod place;
 
 use std::cell::RefCell;
 
-use serde::de::{Deserialize as _, DeserializeSeed as _};
+use serde::de::DeserializeSeed as _;
 use serde_yaml::Deserializer;
 
 use super::invalid::{Problem, Wrong};
@@ -15,10 +15,13 @@ use node::Node;
 use place::{Probe, Step, child, show_path};
 
 /// Reads `text` and hands its top level to `check`; returns what `check` made and all that is wrong.
-pub(super) fn read<T>(text: &str, check: impl FnOnce(Section<'_>) -> T) -> Result<T, Vec<Problem>> {
-    let report = Report::default();
-    let root =
-        Node::deserialize(Deserializer::from_str(text)).map_err(|error| vec![syntax(&error)])?;
+pub(super) fn read<T>(
+    text: &str,
+    references: References,
+    check: impl FnOnce(Section<'_>) -> T,
+) -> Result<T, Vec<Problem>> {
+    let report = Report { drafts: RefCell::default(), references };
+    let root = Node::read(text).map_err(|error| vec![syntax(&error)])?;
     let made = report.section(Vec::new(), root).map(check);
     let problems = report.into_problems(text);
     match made {
@@ -36,9 +39,19 @@ fn syntax(error: &serde_yaml::Error) -> Problem {
     }
 }
 
+/// What `${…}` is in a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum References {
+    Followed,
+    /// Plain text: others than the operator choose what stands in it.
+    Plain,
+}
+
 /// Collects what is wrong while sections are read.
-#[derive(Default)]
-pub(super) struct Report(RefCell<Vec<Draft>>);
+pub(super) struct Report {
+    drafts: RefCell<Vec<Draft>>,
+    references: References,
+}
 
 struct Draft {
     at: Vec<Step>,
@@ -48,7 +61,7 @@ struct Draft {
 
 impl Report {
     fn note(&self, at: Vec<Step>, found: Option<String>, wrong: Wrong) {
-        self.0.borrow_mut().push(Draft { at, found, wrong });
+        self.drafts.borrow_mut().push(Draft { at, found, wrong });
     }
 
     fn section(&self, at: Vec<Step>, node: Node) -> Option<Section<'_>> {
@@ -68,7 +81,11 @@ impl Report {
 
     fn value<T>(&self, at: Vec<Step>, node: Node, parse: Parse<T>) -> Option<T> {
         let found = node.show();
-        match node.text().and_then(|text| parse(&secret::expand(&text)?)) {
+        let meant = |text: String| match self.references {
+            References::Followed => secret::expand(&text),
+            References::Plain => Ok(text),
+        };
+        match node.text().and_then(|text| parse(&meant(text)?)) {
             Ok(value) => Some(value),
             Err(wrong) => {
                 self.note(at, Some(found), wrong);
@@ -84,7 +101,7 @@ impl Report {
             found: draft.found,
             wrong: draft.wrong,
         };
-        self.0.into_inner().into_iter().map(problem).collect()
+        self.drafts.into_inner().into_iter().map(problem).collect()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use serde::de::{self, Deserialize, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Deserializer;
 
 use crate::config::invalid::Wrong;
 
@@ -16,6 +17,12 @@ pub(super) enum Node {
 }
 
 impl Node {
+    pub(super) fn read(text: &str) -> Result<Self, serde_yaml::Error> {
+        let mut root = Self::deserialize(Deserializer::from_str(text))?;
+        Spelling(&mut root).deserialize(Deserializer::from_str(text))?;
+        Ok(root)
+    }
+
     pub(super) fn text(self) -> Result<String, Wrong> {
         match self {
             Self::Text(text) => Ok(text),
@@ -63,6 +70,14 @@ impl<'de> Visitor<'de> for NodeVisitor {
         Ok(Node::Text(value.to_string()))
     }
 
+    fn visit_i128<E>(self, value: i128) -> Result<Node, E> {
+        Ok(Node::Text(value.to_string()))
+    }
+
+    fn visit_u128<E>(self, value: u128) -> Result<Node, E> {
+        Ok(Node::Text(value.to_string()))
+    }
+
     fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
         Ok(Node::Text(value.to_string()))
     }
@@ -93,5 +108,49 @@ impl<'de> Visitor<'de> for NodeVisitor {
             entries.push(entry);
         }
         Ok(Node::Map(entries))
+    }
+}
+
+/// Reads a tree once more, for the spelling of what YAML takes for numbers: `+49`, `1.10` and `12e4` are
+/// names and secrets, too.
+struct Spelling<'n>(&'n mut Node);
+
+impl<'de> DeserializeSeed<'de> for Spelling<'_> {
+    type Value = ();
+
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        match self.0 {
+            Node::Nothing => IgnoredAny::deserialize(deserializer).map(|IgnoredAny| ()),
+            Node::Text(text) => String::deserialize(deserializer).map(|spelt| *text = spelt),
+            Node::List(_) => deserializer.deserialize_seq(self),
+            Node::Map(_) => deserializer.deserialize_map(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Spelling<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what was there a moment ago")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        if let Node::List(nodes) = self.0 {
+            for node in nodes {
+                items.next_element_seed(Spelling(node))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<(), A::Error> {
+        if let Node::Map(entries) = self.0 {
+            for (_, node) in entries {
+                pairs.next_key::<IgnoredAny>()?;
+                pairs.next_value_seed(Spelling(node))?;
+            }
+        }
+        Ok(())
     }
 }

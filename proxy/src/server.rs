@@ -1,5 +1,6 @@
 //! Puts the parts together and runs them.
 
+use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -108,6 +109,12 @@ impl Server {
         self.admin.address()
     }
 
+    /// Ends when something that must run for ever has broken. Without it keys would never grow old, or
+    /// nobody could be turned away any more.
+    pub(crate) async fn broken(&mut self) {
+        broken(&mut self.background).await;
+    }
+
     /// Says no to probes first, lets requests end, stops the rest last.
     pub(crate) async fn drain(mut self) {
         self.stopping.store(true, Ordering::Relaxed);
@@ -118,6 +125,16 @@ impl Server {
         self.background.shutdown().await;
         self.admin.drain(Duration::ZERO).await;
     }
+}
+
+async fn broken(tasks: &mut JoinSet<()>) {
+    // Some have nothing to do, and end by themselves.
+    while let Some(ended) = tasks.join_next().await {
+        if ended.is_err() {
+            return;
+        }
+    }
+    pending::<()>().await;
 }
 
 fn proxy(gateway: Gateway, limits: &Limits) -> HttpProxy<Gateway> {
@@ -182,3 +199,21 @@ const BACKLOG: i32 = 1024;
 const POOL: usize = 1024;
 const H2_STREAMS: u32 = 100;
 const ADMIN_CONNECTIONS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_breaks_beside_the_requests_is_noticed_and_what_ends_is_fine() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async {});
+        tasks.spawn(pending());
+        let patience = Duration::from_millis(20);
+        assert!(tokio::time::timeout(patience, broken(&mut tasks)).await.is_err());
+        tasks.spawn(async { panic!("as planned") });
+        broken(&mut tasks).await;
+        let mut none = JoinSet::new();
+        assert!(tokio::time::timeout(patience, broken(&mut none)).await.is_err());
+    }
+}

@@ -43,17 +43,27 @@ async fn serve(config: Config) -> ExitCode {
         Ok(told) => told,
         Err(error) => return refuse(&error),
     };
-    let server = match Server::start(config).await {
+    let mut server = match Server::start(config).await {
         Ok(server) => server,
         Err(why) => return refuse(&why),
     };
     tracing::info!(gateway = %server.gateway(), admin = %server.admin(), "listening");
-    told.await;
+    let code = tokio::select! {
+        () = told => ExitCode::SUCCESS,
+        () = server.broken() => {
+            // Whoever starts us again gets a whole one.
+            tracing::error!("a part that keys or revocations depend on has broken: this is a bug");
+            ExitCode::from(EX_SOFTWARE)
+        }
+    };
     tracing::info!("stopping");
     server.drain().await;
     tracing::info!("stopped");
-    ExitCode::SUCCESS
+    code
 }
+
+/// sysexits.h: an internal error.
+const EX_SOFTWARE: u8 = 70;
 
 /// Ends at SIGTERM or SIGINT.
 pub(crate) fn told_to_stop() -> io::Result<impl Future<Output = ()>> {

@@ -74,12 +74,13 @@ impl Default for ClaimNames {
 pub struct ClaimPath(String);
 
 impl ClaimPath {
-    /// A name, or a pointer if it starts with `/`.
+    /// A name, or a pointer if it starts with `/`. One that goes no deeper than a name is that name.
     pub fn new(written: &str) -> Self {
-        Self(written.to_owned())
+        let name = written.strip_prefix('/').filter(|step| !step.contains(['/', '~']));
+        Self(name.unwrap_or(written).to_owned())
     }
 
-    /// As it was written.
+    /// As it was written, in one spelling.
     pub fn as_str(&self) -> &str {
         &self.0
     }

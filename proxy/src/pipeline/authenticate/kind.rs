@@ -23,7 +23,8 @@ pub(super) fn check(
         return Err(Rejected::Type);
     }
     // An ID token needs to bear no mark, so that an access token must.
-    let says_so = names.scopes.iter().chain(&names.client).any(|path| claims.at(path).is_some())
+    let mut marks = names.scopes.iter().chain(&names.client).filter(|path| path.as_str() != "azp");
+    let says_so = marks.any(|path| claims.at(path).is_some())
         || MARKS_OF_ACCESS.iter().any(|name| claims.get(name).is_some());
     if says_so && !is_other(claims) { Ok(()) } else { Err(Rejected::Kind) }
 }
@@ -43,7 +44,7 @@ fn is_other(claims: &Claims) -> bool {
 /// Of ID tokens (`OpenID` Connect Core 2, 3.3.2.11) and of logout and other event tokens (RFC 8417).
 const MARKS_OF_OTHERS: [&str; 5] = ["nonce", "at_hash", "c_hash", "s_hash", "events"];
 
-/// `azp` is no such mark: ID tokens have it too.
+/// `azp` is no such mark, whatever it is read for: ID tokens have it too.
 const MARKS_OF_ACCESS: [&str; 3] = ["scope", "scp", "client_id"];
 
 /// Keycloak writes `JWT` in the header of all it signs, and what it is into a claim.
@@ -55,6 +56,7 @@ mod tests {
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     use super::*;
+    use crate::config::ClaimPath;
 
     fn judged(policy: TokenType, typ: Typ, claims: &str) -> Result<(), Rejected> {
         let claims = Claims::decode(&URL_SAFE_NO_PAD.encode(claims)).unwrap();
@@ -87,6 +89,20 @@ mod tests {
         for claims in [r#"{"scp":["a"]}"#, r#"{"client_id":"a"}"#, r#"{"scope":"","typ":"Bearer"}"#]
         {
             assert_eq!(judged(LOOSEST, Typ::Jwt, claims), Ok(()), "{claims}");
+        }
+    }
+
+    /// It says to whom the token was given, wherever the operator has it read.
+    #[test]
+    fn azp_is_no_mark_of_access_by_another_name_either() {
+        for path in ["azp", "/azp"] {
+            let names = ClaimNames { client: Some(ClaimPath::new(path)), ..ClaimNames::default() };
+            let judged = |claims: &str| {
+                let claims = Claims::decode(&URL_SAFE_NO_PAD.encode(claims)).unwrap();
+                check(LOOSEST, Typ::Jwt, &claims, &names)
+            };
+            assert_eq!(judged(r#"{"azp":"b","sub":"c"}"#), Err(Rejected::Kind), "{path}");
+            assert_eq!(judged(r#"{"azp":"b","sub":"c","scope":"a"}"#), Ok(()), "{path}");
         }
     }
 

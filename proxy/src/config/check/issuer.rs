@@ -126,7 +126,7 @@ fn source(section: &mut Section<'_>) -> Option<Source> {
         let reason = "there is introspection too, and a token is judged by one of them";
         section.wrong("keys", None, Wrong::new(reason, "keep keys or introspection"));
     }
-    for key in ["algorithms", "typ", "insecure_azp_as_audience"] {
+    for key in ["algorithms", "typ", "insecure_azp_as_audience", "keys_max_age"] {
         if section.has(key) {
             let reason = "it is about signed tokens, and with introspection no signature is read";
             section.wrong(key, None, Wrong::new(reason, "remove it"));

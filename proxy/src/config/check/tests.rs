@@ -151,7 +151,11 @@ fn a_leeway_has_an_end() {
 #[test]
 fn a_claim_is_not_read_for_scopes_and_roles_at_once() {
     let issuer = "  - issuer: https://id.example\n";
-    for (claims, key) in [("{roles: [scp]}", "roles"), ("{scopes: [g], groups: [g]}", "groups")] {
+    for (claims, key) in [
+        ("{roles: [scp]}", "roles"),
+        ("{roles: [/scp]}", "roles"),
+        ("{scopes: [g], groups: [g]}", "groups"),
+    ] {
         let spoilt = format!("{issuer}    claims: {claims}\n");
         refuses(issuer, &spoilt, 8, &format!("issuers[0].claims.{key}"));
     }
@@ -357,7 +361,14 @@ fn refuses_what_introspection_cannot_mean() {
         let key = format!("issuers[0].introspection.{key}");
         refuses(ISSUER, &with(&format!(", {setting}")), 8, &key);
     }
-    for beside in ["keys: discover", "algorithms: [RS256]", "typ: strict", "keys: {file: /k}"] {
+    for beside in [
+        "keys: discover",
+        "algorithms: [RS256]",
+        "typ: strict",
+        "keys: {file: /k}",
+        "keys_max_age: 1h",
+        "insecure_azp_as_audience: true",
+    ] {
         let key = format!("issuers[0].{}", beside.split(':').next().unwrap());
         refuses(ISSUER, &format!("{}    {beside}\n", with("")), 9, &key);
     }

@@ -192,13 +192,11 @@ pub(crate) enum Failed {
 
 impl Failed {
     fn unreachable(error: reqwest::Error) -> Self {
-        // The cause of a failed connection is two layers down, and the only part worth reading.
-        let mut text = error.to_string();
+        // An address may hold what a reference in the configuration stands for.
         let error = error.without_url();
+        let mut text = error.to_string();
+        // The cause of a failed connection is two layers down, and the only part worth reading.
         let mut cause = std::error::Error::source(&error);
-        if cause.is_some() {
-            text.clear();
-        }
         while let Some(inner) = cause {
             text = inner.to_string();
             cause = inner.source();
@@ -255,6 +253,16 @@ mod tests {
         let named = outbound("http://localhost:9");
         assert!(check(&named, "http://localhost:9/jwks").is_ok());
         assert!(check(&named, "http://127.0.0.1:9/jwks").is_err());
+    }
+
+    #[test]
+    fn a_failure_does_not_show_what_was_asked_for() {
+        let response =
+            reqwest::Response::from(http::Response::builder().status(500).body("").unwrap());
+        let error = response.error_for_status().unwrap_err();
+        let error = error.with_url(Url::parse("https://id.example/jwks?key=s3cret").unwrap());
+        let shown = Failed::unreachable(error).to_string();
+        assert!(!shown.contains("s3cret"), "{shown}");
     }
 
     #[test]

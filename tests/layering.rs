@@ -19,7 +19,7 @@ const LAYERS: &[Layer] = &[
     ("refresh",  &["config", "files", "keys", "outbound", "pipeline", "record", "snapshot"], &["aws_lc_rs", "bytes", "http", "moka", "serde", "serde_json", "thiserror", "tokio", "tracing", "url"]),
     ("introspect", &["config", "outbound", "pipeline", "record", "snapshot"],  &["arc_swap", "base64", "http", "thiserror", "tokio", "tracing", "url"]),
     ("revoke",   &["config", "files", "pipeline", "record"],                   &["thiserror", "tokio", "tracing"]),
-    ("edge",     &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "rustls", "socket2", "thiserror", "tokio", "tracing", "x509_parser"]),
+    ("edge",     &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "rustix", "rustls", "socket2", "thiserror", "tokio", "tracing", "x509_parser"]),
     ("upstream", &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "tokio"]),
     ("stream",   &["pipeline", "snapshot", "upstream"],                        &["tokio"]),
     ("exchange", &["edge", "pipeline", "record", "snapshot", "stream", "upstream"], &["http", "pingora_core"]),

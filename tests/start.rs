@@ -255,3 +255,31 @@ fn nor_where_two_settings_disagree_about_it() {
         assert!(!told.contains(&secret.to_lowercase()), "{told}");
     }
 }
+
+/// The same command, under a limit on open files.
+fn limited(settings: &Settings, limit: &str) -> Command {
+    let command = settings.command();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+/// Strangers' connections would use them up, and then no revocation could be read.
+#[test]
+fn open_files_are_as_many_as_connections_may_need_or_nothing_starts() {
+    let refused = refused(limited(&Settings::good(), "-n 1024"));
+    is_told(&refused, &["limits.connections: 4096 connections", "12544", "1024", "LimitNOFILE"]);
+
+    let settings = Settings::good().with("limits", "{connections: 200}");
+    let mut proxy = limited(&settings, "-Sn 128");
+    let mut proxy = Process(proxy.stderr(Stdio::null()).spawn().unwrap());
+    let limits = format!("/proc/{}/limits", proxy.0.id());
+    wait_until("the limit is raised", || {
+        assert!(proxy.0.try_wait().unwrap().is_none());
+        let limits = fs::read_to_string(&limits).unwrap();
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let numbers: Vec<&str> = line.split_whitespace().skip(3).take(2).collect();
+        numbers[0] == numbers[1]
+    });
+}

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use crate::admin::Admin;
 use crate::config::{Config, Limits, Tls};
 use crate::edge::Edge;
+use crate::edge::descriptors::{self, TooFew};
 use crate::edge::tls::{self, NoTls};
 use crate::gateway::Gateway;
 use crate::introspect::Introspector;
@@ -41,6 +42,7 @@ impl Server {
     /// Binds, then serves. Nothing is bound unless everything can be.
     pub(crate) async fn start(config: Config) -> Result<Self, CannotStart> {
         let Config { boot, rules } = config;
+        descriptors::make_room(&boot.limits)?;
         let acceptor = match &boot.tls {
             Tls::Here { certificate, key, client_certificates } => {
                 Some(tls::acceptor(certificate, key, *client_certificates)?)
@@ -183,6 +185,8 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotSta
 pub(crate) enum CannotStart {
     #[error("{0}: {1} cannot be used: {2}")]
     Bind(&'static str, SocketAddr, #[source] io::Error),
+    #[error("{0}")]
+    Descriptors(#[from] TooFew),
     #[error("tls: {0}")]
     Tls(#[from] NoTls),
     #[error("{0}")]

@@ -5,6 +5,7 @@
 //! runs on any port, any number of times in one process.
 
 mod connection;
+pub(crate) mod descriptors;
 mod guard;
 pub(crate) mod tls;
 

@@ -144,6 +144,17 @@ mod tests {
         assert!(ada(100_000) && ada(100_499) && !ada(100_500));
     }
 
+    /// Each place costs a reading of all that is before it.
+    #[test]
+    fn of_very_many_mistakes_the_first_are_told() {
+        let entry = |number| format!("- {{subject: user-{number}, reason: left}}\n");
+        let text: String = (0..400).map(entry).collect();
+        let message = DenyList::parse(&format!("subjects:\n{text}")).unwrap_err().to_string();
+        assert!(message.starts_with("400 problems in"), "{message}");
+        assert!(message.contains("line 2: subjects[0].reason"), "{message}");
+        assert!(message.ends_with("\n\n  and 300 more"), "{message}");
+    }
+
     #[test]
     fn a_list_that_says_nothing_is_no_list() {
         for text in ["", "# later\n", "tokens: 7", "tokens: [a]\nsubject: b", "subjects: [{}]"] {

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use serde::de::DeserializeSeed as _;
 use serde_yaml::Deserializer;
 
-use super::invalid::{Problem, Wrong};
+use super::invalid::{MOST_TOLD, Problem, Wrong};
 use super::secret::{self, Secret};
 use node::Node;
 use place::{Probe, Step, child, show_path};
@@ -95,13 +95,14 @@ impl Report {
     }
 
     fn into_problems(self, text: &str) -> Vec<Problem> {
-        let problem = |draft: Draft| Problem {
-            line: line_of(text, &draft.at),
+        let problem = |(index, draft): (usize, Draft)| Problem {
+            // Each costs a reading of the text, and nobody mends so many by hand.
+            line: (index < MOST_TOLD).then(|| line_of(text, &draft.at)).flatten(),
             key: show_path(&draft.at),
             found: draft.found,
             wrong: draft.wrong,
         };
-        self.drafts.into_inner().into_iter().map(problem).collect()
+        self.drafts.into_inner().into_iter().enumerate().map(problem).collect()
     }
 }
 

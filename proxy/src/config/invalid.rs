@@ -13,7 +13,8 @@ pub struct Invalid {
 
 impl Invalid {
     pub(super) fn new(mut problems: Vec<Problem>) -> Self {
-        problems.sort_by_key(|problem| problem.line);
+        // Those without a line come last: there may be more than are told.
+        problems.sort_by_key(|problem| problem.line.unwrap_or(usize::MAX));
         Self { path: None, problems }
     }
 
@@ -44,7 +45,12 @@ impl fmt::Display for Invalid {
             1 => f.write_str("1 problem in the configuration")?,
             several => write!(f, "{several} problems in the configuration")?,
         }
-        self.problems.iter().try_for_each(|problem| write!(f, "\n\n{problem}"))
+        let mut told = self.problems.iter().take(MOST_TOLD);
+        told.try_for_each(|problem| write!(f, "\n\n{problem}"))?;
+        match self.problems.len().saturating_sub(MOST_TOLD) {
+            0 => Ok(()),
+            more => write!(f, "\n\n  and {more} more"),
+        }
     }
 }
 
@@ -73,6 +79,9 @@ impl fmt::Display for Problem {
         write!(f, "\n    why: {}\n    fix: {}", self.wrong.reason, self.wrong.fix)
     }
 }
+
+/// More than anybody mends before trying again.
+pub(super) const MOST_TOLD: usize = 100;
 
 /// Why a value is refused, and what to write instead.
 #[derive(Debug)]

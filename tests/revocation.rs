@@ -1,13 +1,15 @@
 //! What the operator has revoked is refused at once, and no stream outlives its token.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{H2, Identity, Issuer, Key, Wire, World, now, postern, wait_until};
+use crate::harness::{H2, Identity, Issuer, Key, Process, Wire, World, now, postern, wait_until};
 
 /// A list in a file, as an operator keeps it.
 struct List {
@@ -104,8 +106,11 @@ fn a_list_that_cannot_be_read_changes_nothing_and_is_told_of() {
 #[test]
 fn without_a_list_that_was_asked_for_nothing_starts() {
     let list = List::new("token: ['1']");
+    let empty = list.directory.path().join("empty.yaml");
+    fs::write(&empty, "").unwrap();
     for (path, word) in [
         (list.path.as_path(), "there is no such setting"),
+        (&empty, "it is empty"),
         (Path::new("/nowhere/revoked.yaml"), "No such file"),
     ] {
         let config = list.directory.path().join("postern.yaml");
@@ -116,9 +121,17 @@ fn without_a_list_that_was_asked_for_nothing_starts() {
             path.display()
         );
         fs::write(&config, text).unwrap();
-        let ended = postern().args(["run", "--config"]).arg(&config).output().unwrap();
-        let said = String::from_utf8(ended.stderr).unwrap();
-        assert_eq!(ended.status.code(), Some(78), "{said}");
+        let mut run = postern();
+        run.args(["run", "--config"]).arg(&config).stderr(Stdio::piped());
+        let mut run = Process(run.spawn().unwrap());
+        let mut ended = None;
+        wait_until("it gives up", || {
+            ended = run.0.try_wait().unwrap();
+            ended.is_some()
+        });
+        let mut said = String::new();
+        run.0.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(ended.unwrap().code(), Some(78), "{said}");
         assert!(said.contains("revocations.file") && said.contains(word), "{said}");
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::config::DenyList;
@@ -19,7 +20,9 @@ pub(crate) struct Watcher {
     revocations: Arc<Revocations>,
     gauges: RevocationGauges,
     tell: watch::Sender<u64>,
+    /// What was in the file, good or not, and what came of it.
     seen: Vec<u8>,
+    taken: Result<(), NoList>,
     complained: Option<String>,
 }
 
@@ -31,8 +34,9 @@ impl Watcher {
         gauges: RevocationGauges,
         tell: watch::Sender<u64>,
     ) -> Result<Self, NoList> {
+        let taken = Err(NoList::new(&path, &"it is empty"));
         let seen = Vec::new();
-        let mut watcher = Self { path, revocations, gauges, tell, seen, complained: None };
+        let mut watcher = Self { path, revocations, gauges, tell, seen, taken, complained: None };
         watcher.look().await?;
         Ok(watcher)
     }
@@ -53,16 +57,25 @@ impl Watcher {
         let read = files::read(&self.path, MOST_BYTES).await;
         let content = read.map_err(|error| NoList::new(&self.path, &error))?;
         if content != self.seen {
-            let text = std::str::from_utf8(&content);
-            let text = text.map_err(|error| NoList::new(&self.path, &error))?;
-            let list = DenyList::parse(text).map_err(|error| NoList::new(&self.path, &error))?;
-            tracing::info!(file = %self.path.display(), entries = list.size(), "revocations");
-            self.gauges.taken(list.size());
-            self.revocations.replace(list);
+            self.taken = self.take_over(content.clone()).await;
             self.seen = content;
-            self.tell.send_modify(|version| *version += 1);
         }
-        self.gauges.current(true);
+        self.gauges.current(self.taken.is_ok());
+        self.taken.clone()
+    }
+
+    async fn take_over(&self, content: Vec<u8>) -> Result<(), NoList> {
+        // A long list takes long to read, and requests must not wait for it.
+        let reading = spawn_blocking(move || {
+            let text = String::from_utf8(content).map_err(|error| error.to_string())?;
+            DenyList::parse(&text).map_err(|error| error.to_string())
+        });
+        let list = reading.await.unwrap_or_else(|broken| Err(broken.to_string()));
+        let list = list.map_err(|why| NoList::new(&self.path, &why))?;
+        tracing::info!(file = %self.path.display(), entries = list.size(), "revocations");
+        self.gauges.taken(list.size());
+        self.revocations.replace(list);
+        self.tell.send_modify(|version| *version += 1);
         Ok(())
     }
 
@@ -78,7 +91,7 @@ impl Watcher {
 }
 
 /// Why there is no list.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("revocations.file: {0}: {1}")]
 pub(crate) struct NoList(String, String);
 

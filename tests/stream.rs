@@ -1,5 +1,6 @@
 //! Streams of events: through at once, for as long as both ends want.
 
+use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::harness::{H2, Identity, Wire, World, wait_until};
@@ -186,6 +187,27 @@ fn a_server_that_breaks_off_is_not_taken_for_one_that_ended() {
     let headers = [("Authorization", bearer.as_str()), ("x-answer", raw)];
     wire.request("POST", "/mcp", &headers, "{}");
     assert!(!wire.rest().ends_with("0\r\n\r\n"));
+}
+
+/// Each connection to the server has a second handle, by which it can be ended.
+#[test]
+fn no_handle_is_left_of_what_has_ended() {
+    let world = World::start();
+    let descriptors = format!("/proc/{}/fd", world.proxy.0.id());
+    let count = || fs::read_dir(&descriptors).unwrap().count();
+    assert_eq!(world.call(&world.issuer.token()).status, 200);
+    world.upstream.next();
+    let before = count();
+    let bearer = format!("Bearer {}", world.issuer.token());
+    for _ in 0..20 {
+        drop(open(&world, "POST"));
+        assert!(world.upstream.was_abandoned_within(PROMPTLY));
+        for answer in ["hang-up", "HTTP/1.1 204 No Content\\r\\n\\r\\n"] {
+            world.request("GET", "/mcp", &[("Authorization", &bearer), ("x-answer", answer)]);
+            world.upstream.next();
+        }
+    }
+    wait_until("they are closed", || count() <= before);
 }
 
 /// More than all the buffers between the server and the client hold.

@@ -232,7 +232,6 @@ fn what_clients_say_to_the_server_passes_unchanged() {
         ("Mcp-Method", "tools/call"),
         ("Mcp-Name", "=?base64?Wm/Dqw==?="),
         ("Mcp-Param-Region", "eu"),
-        ("Mcp-Session-Id", "s-1"),
         ("Last-Event-ID", "7"),
         ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ];
@@ -254,14 +253,13 @@ fn what_the_server_answers_passes_unchanged() {
         ("500 Internal Server Error", "oh"),
     ] {
         let raw = format!(
-            "HTTP/1.1 {status}\\r\\nMcp-Session-Id: s-1\\r\\nAllow: POST\\r\\nX-Own: a\\r\\n\
+            "HTTP/1.1 {status}\\r\\nAllow: POST\\r\\nX-Own: a\\r\\n\
              Content-Length: {}\\r\\n\\r\\n{body}",
             body.len()
         );
         let response = call_with(&world, &[("x-answer", &raw)]);
         assert_eq!(response.status.to_string(), status.split(' ').next().unwrap());
         assert_eq!(response.body, body);
-        assert_eq!(response.header("mcp-session-id"), "s-1");
         assert_eq!(response.header("allow"), "POST");
         assert_eq!(response.header("x-own"), "a");
         assert_eq!(response.header("content-length"), body.len().to_string());

@@ -32,6 +32,7 @@ mod policy;
 mod proof;
 mod record;
 mod revocation;
+mod session;
 mod siege;
 mod sites;
 mod start;

@@ -194,6 +194,7 @@ impl ProxyHttp for Gateway {
         if let Some(nonce) = permit.nonce() {
             response.insert_header(DPOP_NONCE, nonce)?;
         }
+        downstream::seal_session(response, exchange.site()?, permit)?;
         downstream::share(response, exchange.page.as_ref())?;
         // Of known length, it is an answer on its way; else it goes on until somebody ends it.
         let is_stream = !response.status.is_informational()

@@ -13,6 +13,7 @@ use super::{
 
 mod dpop;
 mod issuer;
+mod session;
 mod site;
 pub(super) mod value;
 
@@ -39,6 +40,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let issuers = issuer::all(&mut root, sites.as_ref().is_some_and(|sites| sites.len() > 1));
     let revocations = revocations(&mut root);
     let dpop = dpop::rules(&mut root);
+    let session_keys = session::keys(&mut root);
     agree(&root, listen, admin);
     let tls = tls?;
     Some(Config {
@@ -56,6 +58,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             issuers: issuers?,
             revocations,
             dpop,
+            session_keys,
             client_certificates: match tls {
                 Tls::Here { client_certificates, .. } => client_certificates,
                 Tls::Off => ClientCertificates::Off,

@@ -94,6 +94,15 @@ impl Report {
         }
     }
 
+    fn secret(&self, at: Vec<Step>, node: Node, fix: &str) -> Option<Secret> {
+        match node.text().and_then(|text| secret::expand(&text)) {
+            Ok(text) if text.is_empty() => self.note(at, None, Wrong::new("it is empty", fix)),
+            Ok(text) => return Some(Secret::new(text)),
+            Err(wrong) => self.note(at, None, wrong),
+        }
+        None
+    }
+
     fn into_problems(self, text: &str) -> Vec<Problem> {
         let problem = |(index, draft): (usize, Draft)| Problem {
             // Each costs a reading of the text, and nobody mends so many by hand.
@@ -140,17 +149,31 @@ impl<'r> Section<'r> {
 
     /// A value that is not shown even where it is wrong: somebody may have written it out.
     pub(super) fn required_secret(&mut self, key: &'static str, fix: &str) -> Option<Secret> {
-        let written = self.take(key);
-        let text = match written.map(Node::text) {
-            None => Err(Wrong::new("it is missing", fix)),
-            Some(text) => text.and_then(|text| secret::expand(&text)),
+        let Some(node) = self.take(key) else {
+            self.wrong(key, None, Wrong::new("it is missing", fix));
+            return None;
         };
-        match text {
-            Ok(text) if text.is_empty() => self.wrong(key, None, Wrong::new("it is empty", fix)),
-            Ok(text) => return Some(Secret::new(text)),
-            Err(wrong) => self.wrong(key, None, wrong),
+        self.report.secret(self.below(key), node, fix)
+    }
+
+    /// A list of such values, with one at least.
+    pub(super) fn required_secrets(&mut self, key: &'static str, fix: &str) -> Option<Vec<Secret>> {
+        let nodes = match self.take(key) {
+            Some(Node::List(nodes)) => nodes,
+            Some(Node::Nothing | Node::Text(_) | Node::Map(_)) | None => Vec::new(),
+        };
+        if nodes.is_empty() {
+            self.wrong(key, None, Wrong::new("a list with at least one entry is expected", fix));
+            return None;
         }
-        None
+        let at = |index| child(&self.below(key), Step::Index(index));
+        let nodes = nodes.into_iter().enumerate();
+        nodes.map(|(index, node)| self.report.secret(at(index), node, fix)).collect()
+    }
+
+    /// Notes a mistake in one value of a list, and does not show it.
+    pub(super) fn wrong_at(&self, key: &str, index: usize, wrong: Wrong) {
+        self.report.note(child(&self.below(key), Step::Index(index)), None, wrong);
     }
 
     pub(super) fn list<T>(&mut self, key: &'static str, parse: Parse<T>) -> Option<Vec<T>> {

@@ -157,6 +157,8 @@ pub struct Rules {
     pub revocations: Option<PathBuf>,
     /// How strictly proofs of possession are asked for.
     pub dpop: Dpop,
+    /// What sessions are sealed with: the first seals, all open. None: a key made at start.
+    pub session_keys: Vec<Secret>,
     /// Whether clients can prove to hold a certificate.
     pub client_certificates: ClientCertificates,
 }

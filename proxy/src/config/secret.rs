@@ -64,7 +64,7 @@ impl Secret {
         Self(text)
     }
 
-    /// The value itself, for the one place that sends it.
+    /// The value itself, for the one place that uses it.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }

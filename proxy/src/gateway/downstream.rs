@@ -4,15 +4,18 @@ use std::time::Duration;
 
 use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
 use http::{HeaderName, HeaderValue};
-use pingora_core::{ErrorType, OrErr as _, Result};
+use pingora_core::{Error, ErrorType, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
 use tokio::time::timeout;
 
 use crate::exchange::Exchange;
+use crate::pipeline::Site;
 use crate::pipeline::answer::Answer;
+use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::{self, Misframed};
 use crate::pipeline::response;
+use crate::pipeline::session::SESSION_ID;
 
 /// What pingora has let through or tidied away before we could see it.
 pub(super) fn misframed(session: &Session) -> Option<Misframed> {
@@ -79,6 +82,20 @@ pub(super) fn tidy(response: &mut ResponseHeader) {
         response.headers.keys().filter(|name| response::ends_here(name, status)).cloned().collect();
     for name in ending {
         response.remove_header(&name);
+    }
+}
+
+/// Has the client hold a session by a name that is good for its caller alone.
+pub(super) fn seal_session(
+    response: &mut ResponseHeader,
+    site: &Site,
+    permit: &Permit,
+) -> Result<()> {
+    let held = site.session(permit, &response.headers);
+    let held = held.or_err(ErrorType::InvalidHTTPHeader, "answer").map_err(Error::into_up)?;
+    match held {
+        Some(held) => response.insert_header(SESSION_ID, held),
+        None => Ok(()),
     }
 }
 

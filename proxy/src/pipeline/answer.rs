@@ -1,5 +1,7 @@
 //! Replies the proxy gives by itself.
 
+mod misframed;
+
 use bytes::Bytes;
 use http::response::Builder;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
@@ -10,6 +12,7 @@ use super::authorize::Forbidden;
 use super::challenge::Challenge;
 use super::framing::Misframed;
 use super::proof::Unproven;
+use super::session::UnknownSession;
 use super::token::Principal;
 
 /// One variant per reply that a client can see.
@@ -33,6 +36,8 @@ pub enum Answer {
     BadCredentials(Challenge),
     /// 403: come back with more scope.
     InsufficientScope(Challenge, Forbidden),
+    /// 404: MCP's word for a session that has ended. Whose it is, is not said.
+    UnknownSession(UnknownSession),
     /// 503: we cannot judge now.
     NoKeys,
     /// 503: nobody could say whether this proof has been used before.
@@ -105,7 +110,8 @@ impl Answer {
             Self::WrongMethod(allowed) => readable(stored_never(reply))
                 .header(header::ALLOW, allowed)
                 .body(error("method_not_allowed", "this place can only be read")),
-            Self::Misframed(why) => refuse(reply, why),
+            Self::Misframed(why) => misframed::refuse(reply, why),
+            Self::UnknownSession(_) => plain(reply, "unknown_session", UNKNOWN_SESSION),
             Self::NotFound => plain(reply, "not_found", "nothing is served here"),
             Self::ForeignOrigin => {
                 plain(reply, "forbidden_origin", "pages of this origin may not call this server")
@@ -137,10 +143,11 @@ impl Answer {
             Self::Preflight(_) => "preflight",
             Self::ForeignOrigin => "foreign_origin",
             Self::ForeignHost => "foreign_host",
+            Self::UnknownSession(_) => "unknown_session",
             Self::NotFound => "not_found",
             Self::WrongMethod(_) => "wrong_method",
             Self::Ambiguous => "ambiguous_path",
-            Self::Misframed(why) => misframed(*why).1,
+            Self::Misframed(why) => misframed::label(*why),
             Self::BadGateway => "bad_gateway",
             Self::GatewayTimeout => "gateway_timeout",
             Self::Internal => "internal",
@@ -149,6 +156,9 @@ impl Answer {
 
     /// Whom it refuses, if that is known.
     pub(crate) fn principal(&self) -> Option<&Principal> {
+        if let Self::UnknownSession(unknown) = self {
+            return Some(unknown.principal());
+        }
         let Self::InsufficientScope(_, forbidden) = self else { return None };
         Some(forbidden.principal())
     }
@@ -166,27 +176,13 @@ impl Answer {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::UnknownSession(_) | Self::NotFound => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Misframed(why) => misframed(*why).0,
+            Self::Misframed(why) => misframed::status(*why),
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
-    }
-}
-
-fn misframed(why: Misframed) -> (StatusCode, &'static str) {
-    match why {
-        Misframed::Version => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, "http_version"),
-        Misframed::Host => (StatusCode::BAD_REQUEST, "bad_host"),
-        Misframed::Method => (StatusCode::METHOD_NOT_ALLOWED, "bad_method"),
-        Misframed::Length => (StatusCode::BAD_REQUEST, "bad_length"),
-        Misframed::HeadTooLarge => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "head_too_large"),
-        Misframed::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large"),
-        Misframed::Target => (StatusCode::BAD_REQUEST, "bad_target"),
-        Misframed::Torn => (StatusCode::BAD_REQUEST, "torn"),
-        Misframed::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too_slow"),
     }
 }
 
@@ -255,21 +251,12 @@ fn challenged(reply: Builder, challenge: Challenge) -> Builder {
     stored_never(reply).header(header::WWW_AUTHENTICATE, challenge.into_header())
 }
 
-fn refuse(reply: Builder, why: Misframed) -> http::Result<Response<Bytes>> {
-    // RFC 9110 section 15.5.6: a 405 says what would do.
-    let allowed = (why == Misframed::Method).then_some("GET, POST, DELETE");
-    let reply = match allowed {
-        Some(allowed) => reply.header(header::ALLOW, allowed),
-        None => reply,
-    };
-    stored_never(reply).body(error("invalid_request", &why.to_string()))
-}
-
 fn plain(reply: Builder, code: &str, why: &str) -> http::Result<Response<Bytes>> {
     stored_never(reply).body(error(code, why))
 }
 
 const AMBIGUOUS: &str = "the path can be read in more than one way; use plain segments";
+const UNKNOWN_SESSION: &str = "there is no such session of this caller's; begin a new one";
 const UNREACHABLE: &str = "the server behind this gateway cannot be reached";
 const UNANSWERED: &str = "the server behind this gateway did not answer in time";
 

@@ -25,7 +25,7 @@ impl Policy {
     pub fn authorize(&self, token: Proven) -> Result<Permit, Forbidden> {
         let principal = token.token().principal();
         if self.required.iter().all(|scope| principal.has_scope(scope.as_str())) {
-            return Ok(Permit { token, site: self.site });
+            return Ok(Permit { token, site: self.site, session: None });
         }
         Err(Forbidden(token))
     }
@@ -37,6 +37,7 @@ impl Policy {
 pub struct Permit {
     token: Proven,
     site: usize,
+    session: Option<HeaderValue>,
 }
 
 impl Permit {
@@ -58,6 +59,16 @@ impl Permit {
     /// What the upstream is told of them.
     pub(super) fn headers(&self) -> &Stamped {
         self.token.token().headers()
+    }
+
+    /// The same, for a session of the caller's, by the name that the upstream has for it.
+    pub(super) fn within(self, session: HeaderValue) -> Self {
+        Self { session: Some(session), ..self }
+    }
+
+    /// The session that the request goes on with, by the upstream's name.
+    pub(super) fn session(&self) -> Option<&HeaderValue> {
+        self.session.as_ref()
     }
 
     /// Whether the token is worth nothing to the upstream.

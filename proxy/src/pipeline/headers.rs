@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::authorize::Permit;
 use super::claims::Claims;
+use super::session::SESSION_ID;
 use super::token::Principal;
 use crate::config::{Authorization, ClaimPath, Forward, OWN_HEADERS, Upstream};
 
@@ -121,6 +122,11 @@ impl Relay {
             headers.remove(AUTHORIZATION);
         }
         join_cookies(headers);
+        // What the client holds means nothing to the upstream, and only the permit has what does.
+        match permit.session() {
+            Some(id) => drop(headers.insert(SESSION_ID, id.clone())),
+            None => drop(headers.remove(SESSION_ID)),
+        }
         // The name that clients dialled means nothing to the upstream.
         headers.insert(HOST, self.host.clone());
         for (name, value) in self.ours.iter().zip(permit.headers().values()) {

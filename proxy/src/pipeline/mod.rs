@@ -14,6 +14,7 @@ pub mod proof;
 pub(crate) mod response;
 pub mod revocation;
 mod route;
+pub mod session;
 mod site;
 pub mod token;
 

@@ -142,6 +142,11 @@ impl Ledger {
     pub fn new(secret: [u8; 32]) -> Self {
         Self { used: Used::new(), secret }
     }
+
+    /// What keys of this process's own are made from.
+    pub(super) fn secret(&self) -> &[u8] {
+        &self.secret
+    }
 }
 
 /// A token and proof that its sender may use it. Only `Proofs::prove` makes one.

@@ -6,18 +6,19 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
 
 use super::answer::Answer;
 use super::authenticate::{Memory, Rejected, Standing, Told, Verifier};
-use super::authorize::Policy;
+use super::authorize::{Permit, Policy};
 use super::challenge::Challenges;
 use super::framing::Bounds;
 use super::headers::Relay;
 use super::metadata::Metadata;
 use super::origin::{Doors, ForeignOrigin};
 use super::proof::{Channel, Proofs, Sent, Unproven};
+use super::session::{Sessions, Unsealable};
 use super::token::{BearerToken, NoBearer, Scheme};
 use super::{Cells, Decision, asked_headers};
 use crate::config::{self, Rules, Upstream};
@@ -33,6 +34,7 @@ pub(crate) struct Site {
     verifier: Verifier,
     proofs: Proofs,
     policy: Policy,
+    sessions: Sessions,
     relay: Relay,
     upstream: Upstream,
 }
@@ -75,6 +77,7 @@ impl Site {
             verifier: Verifier::new(site, rules, cells),
             proofs: Proofs::new(site, &rules.dpop, Arc::clone(&cells.ledger)),
             policy: Policy::new(number, &site.scopes),
+            sessions: Sessions::new(&site.resource, &rules.session_keys, cells.ledger.secret()),
             relay: Relay::new(&site.forward, &site.upstream),
             upstream: site.upstream.clone(),
         }
@@ -106,6 +109,15 @@ impl Site {
     /// Where permitted requests go.
     pub(crate) fn upstream(&self) -> &Upstream {
         &self.upstream
+    }
+
+    /// What the permit's caller gets to hold instead of the session id in the upstream's answer.
+    pub(crate) fn session(
+        &self,
+        permit: &Permit,
+        answer: &HeaderMap,
+    ) -> Result<Option<HeaderValue>, Unsealable> {
+        self.sessions.hold(answer, permit.principal())
     }
 
     pub(super) fn memory(&self) -> Memory {
@@ -160,9 +172,12 @@ impl Site {
                 return Decision::Answer(Answer::InsufficientScope(challenge, forbidden));
             }
         };
-        match bounds.check_content(request) {
-            Ok(()) => Decision::Forward(permit),
-            Err(why) => Decision::Answer(Answer::Misframed(why)),
+        if let Err(why) = bounds.check_content(request) {
+            return Decision::Answer(Answer::Misframed(why));
+        }
+        match self.sessions.resume(permit, &request.headers) {
+            Ok(permit) => Decision::Forward(permit),
+            Err(unknown) => Decision::Answer(Answer::UnknownSession(unknown)),
         }
     }
 

@@ -33,4 +33,4 @@ pub(super) fn rules(root: &mut Section<'_>) -> Dpop {
 }
 
 /// As long as the digest that it keys (RFC 2104 section 3).
-const SHORTEST_KEY: usize = 32;
+pub(super) const SHORTEST_KEY: usize = 32;

@@ -86,6 +86,26 @@ fn a_nonce_key_is_long_and_for_something() {
 }
 
 #[test]
+fn what_sessions_are_sealed_with_is_long_and_never_shown() {
+    let with = |keys: &str| format!("tls: off\nsession: {{keys: {keys}}}\n");
+    let long = "x".repeat(32);
+    let keys = |text: &str| Config::parse(&GOOD.replace("tls: off\n", text)).unwrap().rules;
+    assert!(keys("tls: off\n").session_keys.is_empty());
+    let two = keys(&with(&format!("[{long}, {long}y]")));
+    assert_eq!(two.session_keys[1].expose(), format!("{long}y"));
+    assert!(!format!("{two:?}").contains("xxx"), "{two:?}");
+    refuses("tls: off\n", &with("[short]"), 3, "session.keys[0]");
+    refuses("tls: off\n", &with(&format!("[{long}, '']")), 3, "session.keys[1]");
+    refuses("tls: off\n", &with("['${file:/no/such/key}']"), 3, "session.keys[0]");
+    refuses("tls: off\n", &with("[[a]]"), 3, "session.keys[0]");
+    refuses("tls: off\n", &with("[]"), 3, "session.keys");
+    refuses("tls: off\n", &with(&long), 3, "session.keys");
+    refuses("tls: off\n", "tls: off\nsession: {}\n", 3, "session.keys");
+    let message = refusal("tls: off\n", &with("[short]"));
+    assert!(!message.contains("short]") && !message.contains("\"short\""), "{message}");
+}
+
+#[test]
 fn a_client_is_asked_for_its_certificate_where_tls_ends_here() {
     let tls = |more: &str| format!("tls: {{certificate: a, key: b{more}}}");
     let asked = |more: &str| {

@@ -1,5 +1,7 @@
 //! Requests that two readers could take for different ones reach no second reader.
 
+use serde_json::{Value, json};
+
 use crate::harness::{H2, Identity, Wire, World};
 
 /// The head and body of a good request, to be spoiled.
@@ -217,6 +219,31 @@ fn methods_that_speak_to_proxies_are_not_served() {
         assert!([400, 405].contains(&response.status), "{line} {response:?}");
         world.upstream.saw_nothing();
     }
+}
+
+#[test]
+fn what_says_what_a_request_is_about_is_said_once() {
+    let world = World::start();
+    for name in
+        ["Mcp-Session-Id", "Mcp-Method", "Mcp-Name", "MCP-Protocol-Version", "Last-Event-ID"]
+    {
+        let twice = |first: &str, second: &str| {
+            let raw = Raw::good(&world).with(&format!("{name}: {first}"));
+            raw.with(&format!("{}: {second}", name.to_lowercase()))
+        };
+        for (first, second) in [("a", "b"), ("a", "a"), ("", "a")] {
+            refuses(400, &world, |_| twice(first, second));
+        }
+        let response = twice("a", "b").send(&world).response(false);
+        let body: Value = serde_json::from_str(&response.body).unwrap();
+        // As a server of 2026-07-28 says it: no sign of an older one.
+        assert_eq!((&body["jsonrpc"], &body["error"]["code"]), (&json!("2.0"), &json!(-32020)));
+        assert!(body.get("id").is_none(), "{body}");
+        let stranger = twice("a", "b").without("Authorization").send(&world).response(false);
+        assert_eq!(stranger.status, 401, "who is asked first");
+    }
+    let plain = Raw::good(&world).with("Mcp-Param-A: a").with("Mcp-Param-A: b").with("Mcp-Name: a");
+    assert_eq!(plain.send(&world).response(false).status, 200);
 }
 
 #[test]

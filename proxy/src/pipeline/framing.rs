@@ -2,7 +2,9 @@
 
 use http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
 use http::request::Parts;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderName, Method, Version};
+
+use super::session::{PROTOCOL_VERSION, SESSION_ID};
 
 /// The largest request that is looked at.
 #[derive(Clone, Debug)]
@@ -47,7 +49,12 @@ impl Bounds {
         if request.method == Method::TRACE || request.method == Method::CONNECT {
             return Err(Misframed::Method);
         }
-        match announced_length(&request.headers)? {
+        let headers = &request.headers;
+        // Few requests repeat any header at all.
+        if headers.len() > headers.keys_len() && ROUTING.iter().any(|name| repeats(headers, name)) {
+            return Err(Misframed::Repeated);
+        }
+        match announced_length(headers)? {
             Some(length) if length > self.body_bytes => Err(Misframed::BodyTooLarge),
             Some(_) | None => Ok(()),
         }
@@ -66,6 +73,10 @@ pub(crate) fn waits_for_leave(headers: &HeaderMap) -> bool {
     headers.contains_key(EXPECT)
 }
 
+fn repeats(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(name).iter().nth(1).is_some()
+}
+
 fn announced_length(headers: &HeaderMap) -> Result<Option<usize>, Misframed> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     let Some(length) = lengths.next() else { return Ok(None) };
@@ -78,6 +89,15 @@ fn announced_length(headers: &HeaderMap) -> Result<Option<usize>, Misframed> {
     // More digits than a number holds is larger than any bound.
     Ok(Some(digits.parse().unwrap_or(usize::MAX)))
 }
+
+/// What a request is about and which stream goes on: whoever reads the other line reads of another.
+const ROUTING: [HeaderName; 5] = [
+    SESSION_ID,
+    PROTOCOL_VERSION,
+    HeaderName::from_static("mcp-method"),
+    HeaderName::from_static("mcp-name"),
+    HeaderName::from_static("last-event-id"),
+];
 
 /// Why a request is not looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,6 +123,11 @@ pub enum Misframed {
     /// Another path than the one that was parsed would be forwarded.
     #[error("the request target is not valid")]
     Target,
+    /// One of MCP's headers came twice.
+    #[error(
+        "Mcp-Session-Id, Mcp-Method, Mcp-Name, MCP-Protocol-Version and Last-Event-ID: once each"
+    )]
+    Repeated,
     /// Chunks that are none, or fields that contradict each other.
     #[error("the request is torn or contradicts itself")]
     Torn,

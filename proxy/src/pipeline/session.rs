@@ -143,7 +143,7 @@ impl fmt::Debug for Sessions {
 }
 
 pub(crate) const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
-const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 const STATELESS_SINCE: &[u8] = b"2026-07-28";
 

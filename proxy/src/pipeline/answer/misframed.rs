@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::response::Builder;
 use http::{Response, StatusCode, header};
+use serde_json::json;
 
 use super::{error, stored_never};
 use crate::pipeline::framing::Misframed;
@@ -14,15 +15,36 @@ pub(super) fn refuse(reply: Builder, why: Misframed) -> http::Result<Response<By
         Some(allowed) => reply.header(header::ALLOW, allowed),
         None => reply,
     };
-    stored_never(reply).body(error("invalid_request", &why.to_string()))
+    let body = match why {
+        Misframed::Repeated => header_mismatch(why),
+        Misframed::Version
+        | Misframed::Host
+        | Misframed::Method
+        | Misframed::Length
+        | Misframed::HeadTooLarge
+        | Misframed::BodyTooLarge
+        | Misframed::Target
+        | Misframed::Torn
+        | Misframed::TooSlow => error("invalid_request", &why.to_string()),
+    };
+    stored_never(reply).body(body)
+}
+
+/// A client must not take it for the word of a server of another era, so it is said as servers of
+/// 2026-07-28 say it. The request's id is in its body, which is not read here.
+fn header_mismatch(why: Misframed) -> Bytes {
+    let error = json!({ "code": HEADER_MISMATCH, "message": why.to_string() });
+    json!({ "jsonrpc": "2.0", "error": error }).to_string().into()
 }
 
 pub(super) fn status(why: Misframed) -> StatusCode {
     match why {
         Misframed::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-        Misframed::Host | Misframed::Length | Misframed::Target | Misframed::Torn => {
-            StatusCode::BAD_REQUEST
-        }
+        Misframed::Host
+        | Misframed::Length
+        | Misframed::Target
+        | Misframed::Repeated
+        | Misframed::Torn => StatusCode::BAD_REQUEST,
         Misframed::Method => StatusCode::METHOD_NOT_ALLOWED,
         Misframed::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Misframed::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -39,7 +61,11 @@ pub(super) fn label(why: Misframed) -> &'static str {
         Misframed::HeadTooLarge => "head_too_large",
         Misframed::BodyTooLarge => "body_too_large",
         Misframed::Target => "bad_target",
+        Misframed::Repeated => "repeated_header",
         Misframed::Torn => "torn",
         Misframed::TooSlow => "too_slow",
     }
 }
+
+/// MCP 2026-07-28, `HeaderMismatch`.
+const HEADER_MISMATCH: i32 = -32020;

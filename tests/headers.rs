@@ -246,7 +246,9 @@ fn what_clients_say_to_the_server_passes_unchanged() {
 fn what_the_server_answers_passes_unchanged() {
     let world = World::start();
     for (status, body) in [
+        ("200 OK", r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
         ("202 Accepted", ""),
+        ("400 Bad Request", r#"{"jsonrpc":"2.0","error":{"code":-32020}}"#),
         ("400 Bad Request", r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32022}}"#),
         ("404 Not Found", "gone"),
         ("405 Method Not Allowed", "{}"),
@@ -263,6 +265,33 @@ fn what_the_server_answers_passes_unchanged() {
         assert_eq!(response.header("allow"), "POST");
         assert_eq!(response.header("x-own"), "a");
         assert_eq!(response.header("content-length"), body.len().to_string());
+    }
+}
+
+#[test]
+fn an_answer_without_a_body_stays_one() {
+    let world = World::start();
+    for status in ["204 No Content", "304 Not Modified"] {
+        let response =
+            call_with(&world, &[("x-answer", &format!("HTTP/1.1 {status}\\r\\n\\r\\n"))]);
+        assert_eq!(response.status.to_string(), status.split(' ').next().unwrap());
+        assert!(response.headers("transfer-encoding").is_empty(), "{response:?}");
+        world.upstream.next();
+    }
+    assert_eq!(call_with(&world, &[]).status, 200);
+}
+
+#[test]
+fn the_old_answers_to_the_old_methods_pass_too() {
+    let world = World::start();
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let raw =
+        "HTTP/1.1 405 Method Not Allowed\\r\\nAllow: POST\\r\\nContent-Length: 2\\r\\n\\r\\n{}";
+    for method in ["GET", "DELETE"] {
+        let headers = [("Authorization", bearer.as_str()), ("x-answer", raw)];
+        let response = world.request(method, "/mcp", &headers);
+        assert_eq!((response.status, response.body.as_str()), (405, "{}"), "{method}");
+        assert_eq!(response.header("allow"), "POST");
     }
 }
 

@@ -126,6 +126,15 @@ impl Wire {
         }
     }
 
+    /// The next chunk of a streamed body, byte for byte.
+    pub(crate) fn chunk(&mut self) -> String {
+        let mut size = String::new();
+        self.reader.read_line(&mut size).unwrap();
+        let mut chunk = vec![0; usize::from_str_radix(size.trim(), 16).unwrap() + 2];
+        self.reader.read_exact(&mut chunk).unwrap();
+        String::from_utf8(chunk).unwrap().strip_suffix("\r\n").unwrap().to_owned()
+    }
+
     /// Whether a streamed body ends here, as one that is whole does.
     pub(crate) fn stream_ends(&mut self) -> bool {
         self.head().trim_start().starts_with("0\r\n")

@@ -29,7 +29,7 @@ use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
 use crate::stream::{Changes, Watch};
-use crate::upstream::{self, Line};
+use crate::upstream::{Line, Peers};
 use downstream::DRAIN;
 
 /// Pingora's view of the proxy.
@@ -39,6 +39,7 @@ pub(crate) struct Gateway {
     changes: Changes,
     introspector: Introspector,
     recorder: Recorder,
+    peers: Peers,
     body_timeout: Duration,
     write_timeout: Duration,
 }
@@ -58,6 +59,7 @@ impl Gateway {
             refreshers,
             introspector,
             recorder,
+            peers: Peers::new(limits.body_timeout),
             body_timeout: limits.body_timeout,
             write_timeout: limits.write_timeout,
         }
@@ -149,7 +151,7 @@ impl ProxyHttp for Gateway {
         _session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
-        upstream::peer(exchange.site()?.upstream(), self.body_timeout).map(Box::new)
+        self.peers.to(exchange.site()?.upstream()).map(Box::new)
     }
 
     async fn connected_to_upstream(

@@ -19,19 +19,32 @@ use tokio::time::timeout;
 
 use crate::config::Upstream;
 
-/// Where pingora should connect, and how long it may take there.
-pub(crate) fn peer(upstream: &Upstream, body_timeout: Duration) -> Result<HttpPeer> {
-    let mut peer = match upstream {
-        Upstream::Tcp(address) => HttpPeer::new(*address, false, String::new()),
-        Upstream::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), false, String::new())?,
-    };
-    peer.options.custom_l4 = Some(Arc::new(Dial));
-    peer.options.write_timeout = Some(body_timeout);
-    // A stream of events may be silent for hours.
-    peer.options.read_timeout = None;
-    peer.options.idle_timeout = Some(IDLE);
-    peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
-    Ok(peer)
+/// Tells pingora where to connect, how, and how long it may take there.
+pub(crate) struct Peers {
+    dial: Arc<Dial>,
+    body_timeout: Duration,
+}
+
+impl Peers {
+    pub(crate) fn new(body_timeout: Duration) -> Self {
+        Self { dial: Arc::new(Dial), body_timeout }
+    }
+
+    pub(crate) fn to(&self, upstream: &Upstream) -> Result<HttpPeer> {
+        let mut peer = match upstream {
+            Upstream::Tcp(address) => HttpPeer::new(*address, false, String::new()),
+            Upstream::Unix(path) => {
+                HttpPeer::new_uds(&path.to_string_lossy(), false, String::new())?
+            }
+        };
+        peer.options.custom_l4 = Some(Arc::clone(&self.dial) as Arc<_>);
+        peer.options.write_timeout = Some(self.body_timeout);
+        // A stream of events may be silent for hours.
+        peer.options.read_timeout = None;
+        peer.options.idle_timeout = Some(IDLE);
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::deny_upgrades();
+        Ok(peer)
+    }
 }
 
 /// Our side of one connection, held beside pingora's: pingora offers no way to end a request whose

@@ -128,7 +128,8 @@ proptest! {
             _ => spoilt.insert(at, byte),
         }
         let passes = desk.permit(&[b"Bearer ", &spoilt[..]].concat(), NOW).is_some();
-        prop_assert_eq!(passes, spoilt.trim_ascii_start() == good);
+        // A space before it is no part of the token; a tab is not even a space here.
+        prop_assert_eq!(passes, spoilt.strip_prefix(b" ").unwrap_or(&spoilt) == good);
     }
 
     /// Good claims and any others beside them: all pass, and the backend hears the truth.

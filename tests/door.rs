@@ -1,5 +1,7 @@
 //! By which names the proxy may be called, and by which pages.
 
+use rustls::ALL_VERSIONS;
+
 use crate::harness::{H2, Identity, Issuer, Response, World, wait_until};
 
 /// A request to `/mcp` that names this host.
@@ -74,6 +76,56 @@ fn over_http2_the_authority_is_the_host() {
     let response = client.request("GET", "/mcp", &own, "");
     assert!(matches!(response.status, 400 | 421), "{}", response.status);
     world.upstream.saw_nothing();
+}
+
+/// Two sites and, for the first, a second name; TLS ends here.
+fn two_sites(identity: &Identity) -> World {
+    let issuer = Issuer::start();
+    let upstream = "upstream: {address: 'unix:/nowhere.sock'}";
+    let settings = format!(
+        "{}\nissuers: [{{issuer: '{}'}}]\nsites:\n\
+         - {{resource: {{url: 'https://mcp.example/mcp', hosts: ['127.0.0.1:8443']}}, {upstream}}}\n\
+         - {{resource: {{url: 'https://localhost/mcp'}}, {upstream}}}\n",
+        identity.settings(),
+        issuer.url(),
+    );
+    World::unready(issuer, &settings)
+}
+
+#[test]
+fn a_connection_is_for_the_site_that_tls_began_with() {
+    let identity = Identity::new();
+    let world = two_sites(&identity);
+    for (name, host, status) in [
+        ("mcp.example", "mcp.example", 401),
+        ("mcp.example", "MCP.example:443", 401),
+        ("mcp.example", "127.0.0.1:8443", 401),
+        ("mcp.example", "localhost", 421),
+        ("mcp.example", "localhost:443", 421),
+        ("localhost", "localhost", 401),
+        ("localhost", "mcp.example", 421),
+        ("localhost", "127.0.0.1:8443", 421),
+        ("localhost", "evil.example", 421),
+        // An address is no name, so that TLS began with none.
+        ("127.0.0.1", "mcp.example", 401),
+        ("127.0.0.1", "localhost", 401),
+    ] {
+        let client = identity.client(&["http/1.1"], ALL_VERSIONS);
+        let mut wire = Identity::connect_to(world.gateway, name.try_into().unwrap(), client);
+        wire.send(format!("POST /mcp HTTP/1.1\r\nHost: {host}\r\nContent-Length: 0\r\n\r\n"));
+        assert_eq!(wire.response(false).status, status, "{name} {host}");
+    }
+}
+
+#[test]
+fn over_http2_a_connection_is_for_the_site_that_tls_began_with() {
+    let identity = Identity::new();
+    let world = two_sites(&identity);
+    for (name, status) in [("mcp.example", 401), ("localhost", 421), ("127.0.0.1", 401)] {
+        let client = identity.client(&["h2"], ALL_VERSIONS);
+        let mut client = H2::connect_to(world.gateway, name.try_into().unwrap(), client);
+        assert_eq!(client.request("POST", "/mcp", &[], "{}").status, status, "{name}");
+    }
 }
 
 const PAGE: &str = "https://app.example";

@@ -10,6 +10,7 @@ use crate::edge::{Body, Connection};
 use crate::pipeline::Site;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::authorize::Permit;
+use crate::pipeline::channel::Channel;
 use crate::pipeline::framing::Misframed;
 use crate::pipeline::token::Principal;
 use crate::record::Outcome;
@@ -53,6 +54,16 @@ impl Exchange {
             line: None,
             watch: None,
             body_bytes: 0,
+        }
+    }
+
+    /// What is known of the connection.
+    pub(crate) fn channel(&self) -> Channel<'_> {
+        let Some(connection) = &self.connection else { return Channel::default() };
+        Channel {
+            certificate: connection.certificate(),
+            server_name: connection.server_name(),
+            address: connection.peer(),
         }
     }
 

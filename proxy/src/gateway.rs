@@ -24,7 +24,6 @@ use crate::exchange::{Exchange, Stage};
 use crate::introspect::Introspector;
 use crate::pipeline::Decision;
 use crate::pipeline::answer::{Answer, DPOP_NONCE};
-use crate::pipeline::proof::Channel;
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
@@ -69,8 +68,7 @@ impl Gateway {
     async fn decide(&self, session: &Session, exchange: &Exchange) -> Decision {
         let pipeline = &exchange.snapshot.pipeline;
         let request = session.req_header();
-        let certificate = exchange.connection.as_ref().and_then(|shared| shared.certificate());
-        let channel = Channel { certificate };
+        let channel = exchange.channel();
         match pipeline.decide(request, &channel, now()) {
             Decision::NeedKey(key) => match self.refreshers.look_again(key).await {
                 Looked::Again => pipeline.decide_again(request, &channel, now()),

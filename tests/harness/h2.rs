@@ -8,6 +8,7 @@ use bytes::Bytes;
 use h2::client::{Builder, ResponseFuture, SendRequest};
 use h2::{RecvStream, SendStream};
 use http::{HeaderMap, Request};
+use rustls::pki_types::ServerName;
 use rustls::{ALL_VERSIONS, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, Runtime};
@@ -44,12 +45,21 @@ impl H2 {
     }
 
     pub(crate) fn connect_as(address: SocketAddr, client: Arc<ClientConfig>) -> Self {
+        Self::connect_to(address, Identity::name(), client)
+    }
+
+    /// Begins TLS with this name.
+    pub(crate) fn connect_to(
+        address: SocketAddr,
+        name: ServerName<'static>,
+        client: Arc<ClientConfig>,
+    ) -> Self {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).enable_all().build().unwrap();
         let tls = TlsConnector::from(client);
         let (requests, connection) = runtime.block_on(async {
             let socket = TcpStream::connect(address).await.unwrap();
-            let stream = tls.connect(Identity::name(), socket).await.unwrap();
+            let stream = tls.connect(name, socket).await.unwrap();
             Builder::new().handshake::<_, Bytes>(stream).await.unwrap()
         });
         let connection = runtime.spawn(connection);

@@ -80,7 +80,16 @@ impl Identity {
     }
 
     pub(crate) fn connect_as(address: SocketAddr, client: Arc<ClientConfig>) -> Wire {
-        let tls = ClientConnection::new(client, Self::name()).unwrap();
+        Self::connect_to(address, Self::name(), client)
+    }
+
+    /// Begins TLS with this name; an address is none (RFC 6066 section 3).
+    pub(crate) fn connect_to(
+        address: SocketAddr,
+        name: ServerName<'static>,
+        client: Arc<ClientConfig>,
+    ) -> Wire {
+        let tls = ClientConnection::new(client, name).unwrap();
         Wire::through(address, |socket| Box::new(StreamOwned::new(tls, socket)))
     }
 

@@ -1,5 +1,6 @@
 //! What is known of one connection, shared between its bytes and its requests.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,9 +12,7 @@ use crate::config::Limits;
 
 /// One client's connection. Requests reach it through pingora's digest.
 pub(crate) struct Connection {
-    start: Instant,
-    is_h2: bool,
-    certificate: Option<[u8; 32]>,
+    opened: Opened,
     header_timeout: Duration,
     idle_timeout: Duration,
     body_timeout: Duration,
@@ -23,6 +22,17 @@ pub(crate) struct Connection {
     deadline: AtomicU64,
     bodies: AtomicU32,
     body_moved: AtomicU64,
+}
+
+/// What is known once it is open.
+pub(super) struct Opened {
+    pub(super) start: Instant,
+    pub(super) is_h2: bool,
+    /// SHA-256 of the client's certificate.
+    pub(super) certificate: Option<[u8; 32]>,
+    /// The host that the client named when TLS began.
+    pub(super) server_name: Option<Box<str>>,
+    pub(super) peer: IpAddr,
 }
 
 /// What the connection is waiting for.
@@ -45,16 +55,9 @@ pub(super) struct Wait {
 }
 
 impl Connection {
-    pub(super) fn new(
-        start: Instant,
-        is_h2: bool,
-        certificate: Option<[u8; 32]>,
-        limits: &Limits,
-    ) -> Self {
+    pub(super) fn new(opened: Opened, limits: &Limits) -> Self {
         let connection = Self {
-            start,
-            is_h2,
-            certificate,
+            opened,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
             body_timeout: limits.body_timeout,
@@ -77,7 +80,17 @@ impl Connection {
 
     /// SHA-256 of the certificate whose key the client has proved to hold.
     pub(crate) fn certificate(&self) -> Option<[u8; 32]> {
-        self.certificate
+        self.opened.certificate
+    }
+
+    /// The host that the client named when TLS began.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.opened.server_name.as_deref()
+    }
+
+    /// The other end.
+    pub(crate) fn peer(&self) -> IpAddr {
+        self.opened.peer
     }
 
     /// A whole request head has arrived.
@@ -89,7 +102,7 @@ impl Connection {
     /// A request is over. An HTTP/2 connection may have others, and pingora closes it when idle.
     pub(crate) fn request_done(&self) {
         self.active.fetch_sub(1, Ordering::AcqRel);
-        if !self.is_h2 {
+        if !self.opened.is_h2 {
             self.expect(Phase::Idle);
         }
     }
@@ -126,12 +139,12 @@ impl Connection {
     }
 
     pub(super) fn deadline(&self) -> Instant {
-        self.start + Duration::from_millis(self.deadline.load(Ordering::Relaxed))
+        self.opened.start + Duration::from_millis(self.deadline.load(Ordering::Relaxed))
     }
 
     /// Waits for a request's body on an HTTP/2 connection, where pingora would wait for ever.
     pub(crate) fn await_body(self: &Arc<Self>) -> Option<Body> {
-        self.is_h2.then(|| {
+        self.opened.is_h2.then(|| {
             self.bodies.fetch_add(1, Ordering::AcqRel);
             let body = Body(Arc::clone(self));
             body.moved();
@@ -143,11 +156,11 @@ impl Connection {
     pub(super) fn wait(&self) -> Option<Wait> {
         let due = match self.phase() {
             Phase::Head | Phase::Idle => Some(self.deadline()),
-            Phase::Busy if self.is_h2 => self.body_deadline(),
+            Phase::Busy if self.opened.is_h2 => self.body_deadline(),
             Phase::Busy => return None,
         };
         // Nobody reads anew when an HTTP/2 request begins or its body is awaited: look now and then.
-        let soon = self.is_h2.then(|| Instant::now() + self.body_timeout);
+        let soon = self.opened.is_h2.then(|| Instant::now() + self.body_timeout);
         let look_again = due.into_iter().chain(soon).min()?;
         Some(Wait { due, look_again })
     }
@@ -155,12 +168,13 @@ impl Connection {
     /// Twice what a part may take: once for the client to send it, and before that once for the
     /// upstream to take the one before. Which of the two is late cannot be told from here.
     fn body_deadline(&self) -> Option<Instant> {
-        let moved = self.start + Duration::from_millis(self.body_moved.load(Ordering::Relaxed));
+        let moved =
+            self.opened.start + Duration::from_millis(self.body_moved.load(Ordering::Relaxed));
         (self.bodies.load(Ordering::Acquire) > 0).then(|| moved + self.body_timeout * 2)
     }
 
     fn since_start(&self, wait: Duration) -> u64 {
-        u64::try_from((self.start.elapsed() + wait).as_millis()).unwrap_or(u64::MAX)
+        u64::try_from((self.opened.start.elapsed() + wait).as_millis()).unwrap_or(u64::MAX)
     }
 }
 

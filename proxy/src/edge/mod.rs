@@ -10,7 +10,7 @@ mod guard;
 pub(crate) mod tls;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,8 @@ use std::time::Duration;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::l4::stream::Stream;
-use pingora_core::protocols::{GetSocketDigest as _, SocketDigest};
+use pingora_core::protocols::tls::TlsRef;
+use pingora_core::protocols::{ALPN, GetSocketDigest as _, SocketDigest};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::config::Limits;
 use crate::record::Traffic;
+use connection::Opened;
 pub(crate) use connection::{Body, Connection};
 use guard::Guarded;
 
@@ -143,12 +145,12 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(
     drop(digest.peer_addr.set(Some(peer.into())));
     stream.set_socket_digest(digest);
     let Some(acceptor) = &door.acceptor else {
-        return door.hand_over(stream, start).await;
+        return door.hand_over(stream, start, peer.ip().to_canonical()).await;
     };
     let handshake = timeout(door.limits.handshake_timeout, acceptor.tls_handshake(stream));
     let stop = told_to_stop(door.stopped.clone());
     match tokio::select! { done = handshake => done, () = stop => return } {
-        Ok(Ok(tls)) => door.hand_over(tls, start).await,
+        Ok(Ok(tls)) => door.hand_over(tls, start, peer.ip().to_canonical()).await,
         Ok(Err(_)) | Err(_) => door.traffic.failed_handshakes.inc(),
     }
 }
@@ -169,13 +171,18 @@ async fn is_left_over(connection: &Connection, stopped: watch::Receiver<bool>) {
 }
 
 impl<A: ServerApp + Send + Sync + 'static> Door<A> {
-    async fn hand_over<S: guard::Transport>(&self, stream: S, start: Instant) {
-        let is_h2 = matches!(stream.selected_alpn_proto(), Some(pingora_core::protocols::ALPN::H2));
+    async fn hand_over<S: guard::Transport>(&self, stream: S, start: Instant, peer: IpAddr) {
         // Of one that showed none, the digest is empty.
         let certificate = stream.get_ssl_digest();
         let certificate = certificate.and_then(|tls| tls.cert_digest.as_slice().try_into().ok());
-        let connection = Connection::new(start, is_h2, certificate, &self.limits);
-        let connection = Arc::new(connection);
+        let opened = Opened {
+            start,
+            is_h2: matches!(stream.selected_alpn_proto(), Some(ALPN::H2)),
+            certificate,
+            server_name: stream.get_ssl().and_then(TlsRef::server_name).map(Box::from),
+            peer,
+        };
+        let connection = Arc::new(Connection::new(opened, &self.limits));
         let guarded = Guarded::new(stream, Arc::clone(&connection));
         tokio::select! {
             // Handed back only by protocols that are not spoken here.

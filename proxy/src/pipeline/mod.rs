@@ -4,6 +4,7 @@ pub mod answer;
 pub mod authenticate;
 pub mod authorize;
 pub mod challenge;
+pub mod channel;
 mod claims;
 pub mod framing;
 pub mod headers;
@@ -30,8 +31,9 @@ use crate::keys::Keyring;
 use answer::Answer;
 use authenticate::{Memory, Rejected, Standing, Told, UnknownKey};
 use authorize::Permit;
+use channel::Channel;
 use framing::Bounds;
-use proof::{Channel, Ledger};
+use proof::Ledger;
 use revocation::Revocations;
 use route::Route;
 pub(crate) use site::Site;
@@ -87,12 +89,17 @@ impl Pipeline {
     }
 
     /// The whole pipeline, top to bottom.
-    pub fn decide(&self, request: &Parts, channel: &Channel, now: SystemTime) -> Decision {
+    pub fn decide(&self, request: &Parts, channel: &Channel<'_>, now: SystemTime) -> Decision {
         self.decide_by(Call { request, channel, asked: Asked::Nobody, now })
     }
 
     /// Once more, when the issuer has been asked: a key that it still does not publish is none.
-    pub fn decide_again(&self, request: &Parts, channel: &Channel, now: SystemTime) -> Decision {
+    pub fn decide_again(
+        &self,
+        request: &Parts,
+        channel: &Channel<'_>,
+        now: SystemTime,
+    ) -> Decision {
         self.decide_by(Call { request, channel, asked: Asked::ForKeys, now })
     }
 
@@ -100,7 +107,7 @@ impl Pipeline {
     pub fn decide_told(
         &self,
         request: &Parts,
-        channel: &Channel,
+        channel: &Channel<'_>,
         told: &Told,
         now: SystemTime,
     ) -> Decision {
@@ -116,6 +123,9 @@ impl Pipeline {
             Ok(host) => host,
             Err(why) => return Decision::Answer(Answer::Misframed(why)),
         };
+        if call.channel.server_name.is_some_and(|name| self.is_for_another(host, name)) {
+            return Decision::Answer(Answer::ForeignHost);
+        }
         Decision::Answer(match Route::of(&request.method, host, request.uri.path(), &self.sites) {
             Route::Metadata(site) => Answer::Metadata(site.metadata().document()),
             Route::MetadataPreflight => Answer::MetadataPreflight(asked_headers(request)),
@@ -127,6 +137,13 @@ impl Pipeline {
             Route::Unknown => Answer::NotFound,
             Route::Protected(site) => return site.admit(call, &self.bounds),
         })
+    }
+
+    /// Whether the host is ours and `name`, by which the client began TLS, is not its: what TLS was
+    /// set up for is another site (RFC 9110 section 7.4).
+    fn is_for_another(&self, host: &str, name: &str) -> bool {
+        let mut here = self.sites.iter().filter(|site| site.is_at(host)).peekable();
+        here.peek().is_some() && !here.any(|site| site.is_named(name))
     }
 
     /// The page that may read the answer to this request, if a page sent it.

@@ -43,6 +43,11 @@ impl Doors {
         self.hosts.iter().any(|ours| ours.eq_ignore_ascii_case(host))
     }
 
+    /// Whether one of its names, without a port, is this one.
+    pub(super) fn are_named(&self, name: &str) -> bool {
+        self.hosts.iter().any(|ours| without_port(ours).eq_ignore_ascii_case(name))
+    }
+
     /// Judges the page that a request comes from, if a page sent it: a page that was brought to
     /// this machine must not speak with our users' authority (MCP 2026-07-28, Transports).
     pub(super) fn check_origin<'r>(
@@ -65,7 +70,14 @@ impl Doors {
 pub(super) struct ForeignOrigin;
 
 fn has_port(host: &str) -> bool {
-    host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
+    without_port(host) != host
+}
+
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        Some(_) | None => host,
+    }
 }
 
 /// The host that a request is for, if it names one and only one.

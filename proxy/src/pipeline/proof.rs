@@ -18,6 +18,7 @@ use http::request::Parts;
 use serde_json::Value;
 
 use super::authenticate::VerifiedToken;
+use super::channel::Channel;
 use super::claims::Claims;
 use super::token::{BearerToken, Scheme};
 use crate::config;
@@ -118,16 +119,9 @@ fn since_epoch(now: SystemTime) -> Duration {
 /// What came with a token.
 pub(super) struct Sent<'a> {
     pub(super) request: &'a Parts,
-    pub(super) channel: &'a Channel,
+    pub(super) channel: &'a Channel<'a>,
     pub(super) scheme: Scheme,
     pub(super) token: BearerToken<'a>,
-}
-
-/// What is known of the connection that a request came on.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Channel {
-    /// SHA-256 of the certificate whose key the client has proved to hold.
-    pub certificate: Option<[u8; 32]>,
 }
 
 /// What must outlive a change of the rules: which proofs have been used, and a secret of this

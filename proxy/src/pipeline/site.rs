@@ -13,11 +13,12 @@ use super::answer::Answer;
 use super::authenticate::{Memory, Rejected, Standing, Told, Verifier};
 use super::authorize::{Permit, Policy};
 use super::challenge::Challenges;
+use super::channel::Channel;
 use super::framing::Bounds;
 use super::headers::Relay;
 use super::metadata::Metadata;
 use super::origin::{Doors, ForeignOrigin};
-use super::proof::{Channel, Proofs, Sent, Unproven};
+use super::proof::{Proofs, Sent, Unproven};
 use super::session::{Sessions, Unsealable};
 use super::token::{BearerToken, NoBearer, Scheme};
 use super::{Cells, Decision, asked_headers};
@@ -43,7 +44,7 @@ pub(crate) struct Site {
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a> {
     pub(super) request: &'a Parts,
-    pub(super) channel: &'a Channel,
+    pub(super) channel: &'a Channel<'a>,
     pub(super) asked: Asked<'a>,
     pub(super) now: SystemTime,
 }
@@ -86,6 +87,11 @@ impl Site {
     /// Whether it goes by this name.
     pub(super) fn is_at(&self, host: &str) -> bool {
         self.doors.are_at(host)
+    }
+
+    /// Whether a client that named this host when TLS began may mean it: TLS knows no ports.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.doors.are_named(name)
     }
 
     /// The path at which, and below which, everything needs a token.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::HeaderValue;
 use proxy::config::Config;
-use proxy::pipeline::proof::Channel;
+use proxy::pipeline::channel::Channel;
 
 use super::desk;
 

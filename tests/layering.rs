@@ -23,7 +23,7 @@ const LAYERS: &[Layer] = &[
     ("upstream", &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "tokio"]),
     ("stream",   &["pipeline", "snapshot", "upstream"],                        &["tokio"]),
     ("exchange", &["edge", "pipeline", "record", "snapshot", "stream", "upstream"], &["http", "pingora_core"]),
-    ("gateway",  &["config", "edge", "exchange", "introspect", "pipeline", "record", "refresh", "snapshot", "stream", "upstream"], &["async_trait", "bytes", "http", "pingora_core", "pingora_http", "pingora_proxy", "tokio", "tracing"]),
+    ("gateway",  &["config", "edge", "exchange", "introspect", "pipeline", "record", "refresh", "snapshot", "stream", "upstream"], &["async_trait", "aws_lc_rs", "bytes", "http", "pingora_core", "pingora_http", "pingora_proxy", "tokio", "tracing"]),
     ("admin",    &["config", "edge", "keys", "record", "snapshot"],                              &["async_trait", "http", "pingora_core", "serde_json"]),
     ("server",   &["admin", "config", "edge", "gateway", "introspect", "outbound", "pipeline", "record", "refresh", "revoke", "snapshot"], &["aws_lc_rs", "pingora_core", "pingora_proxy", "prometheus", "socket2", "thiserror", "tokio", "tracing"]),
     ("dev",      &["config", "outbound", "record", "server"],                  &["aws_lc_rs", "axum", "base64", "clap", "http", "jsonwebtoken", "rcgen", "serde", "serde_json", "tempfile", "thiserror", "tokio", "tracing", "url"]),

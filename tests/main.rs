@@ -9,6 +9,7 @@
 )]
 
 mod admin;
+mod arrival;
 mod attack;
 mod authenticate;
 mod backend;

@@ -1,5 +1,6 @@
 //! What we remember about one request while pingora drives it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use crate::pipeline::authorize::Permit;
 use crate::pipeline::channel::Channel;
 use crate::pipeline::framing::Misframed;
 use crate::pipeline::token::Principal;
+use crate::pipeline::trail::Arrival;
 use crate::record::Outcome;
 use crate::snapshot::Snapshot;
 use crate::stream::Watch;
@@ -24,6 +26,7 @@ pub(crate) struct Exchange {
     pub(crate) began: Instant,
     pub(crate) stage: Stage,
     pub(crate) connection: Option<Arc<Connection>>,
+    pub(crate) arrival: Option<Arrival>,
     pub(crate) awaited: Option<Body>,
     /// The page that may read the answer.
     pub(crate) page: Option<HeaderValue>,
@@ -49,6 +52,7 @@ impl Exchange {
             began: Instant::now(),
             stage: Stage::Received,
             connection: None,
+            arrival: None,
             awaited: None,
             page: None,
             line: None,
@@ -63,8 +67,14 @@ impl Exchange {
         Channel {
             certificate: connection.certificate(),
             server_name: connection.server_name(),
-            address: connection.peer(),
+            address: self.arrival.as_ref().map_or(connection.caller().peer, |from| from.address),
         }
+    }
+
+    /// The client's address, where it is not the connection's other end.
+    pub(crate) fn address_behind_peer(&self) -> Option<IpAddr> {
+        let peer = self.connection.as_ref()?.caller().peer;
+        self.arrival.as_ref().map(|arrival| arrival.address).filter(|address| *address != peer)
     }
 
     /// No permit, no upstream: every later phase must ask here.
@@ -75,6 +85,11 @@ impl Exchange {
                 Error::e_explain(ErrorType::HTTPStatus(500), "request reached upstream unpermitted")
             }
         }
+    }
+
+    /// Where the request came from.
+    pub(crate) fn arrival(&self) -> Result<&Arrival> {
+        self.arrival.as_ref().or_err(ErrorType::HTTPStatus(500), "a request from nowhere")
     }
 
     /// What the permit is for.

@@ -18,12 +18,14 @@ use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::sync::watch;
 
-use crate::config::Limits;
-use crate::edge::{Body, Connection};
+use crate::config::{Boot, TrustedProxies};
+use crate::edge::{Body, Caller, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::introspect::Introspector;
 use crate::pipeline::Decision;
+use crate::pipeline::address;
 use crate::pipeline::answer::{Answer, DPOP_NONCE};
+use crate::pipeline::trail::{Arrival, Trail};
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
@@ -39,6 +41,7 @@ pub(crate) struct Gateway {
     introspector: Introspector,
     recorder: Recorder,
     peers: Peers,
+    proxies: TrustedProxies,
     body_timeout: Duration,
     write_timeout: Duration,
 }
@@ -50,7 +53,7 @@ impl Gateway {
         revoked: watch::Receiver<u64>,
         introspector: Introspector,
         recorder: Recorder,
-        limits: &Limits,
+        boot: &Boot,
     ) -> Self {
         Self {
             live,
@@ -58,10 +61,21 @@ impl Gateway {
             refreshers,
             introspector,
             recorder,
-            peers: Peers::new(limits.body_timeout),
-            body_timeout: limits.body_timeout,
-            write_timeout: limits.write_timeout,
+            peers: Peers::new(boot.limits.body_timeout),
+            proxies: boot.proxies.clone(),
+            body_timeout: boot.limits.body_timeout,
+            write_timeout: boot.limits.write_timeout,
         }
+    }
+
+    /// Where a request comes from. None only if pingora lost its connection.
+    fn arrival(&self, session: &Session, exchange: &Exchange) -> Option<Arrival> {
+        let Caller { peer, introduced } = exchange.connection.as_ref()?.caller();
+        let headers = &session.req_header().headers;
+        Some(Arrival {
+            address: address::of_client(peer, introduced, headers, &self.proxies),
+            trail: Trail::read(headers, random),
+        })
     }
 
     /// Decides, and asks the issuer once if that is what the decision needs.
@@ -114,6 +128,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        exchange.arrival = self.arrival(session, exchange);
         exchange.page = exchange.snapshot.pipeline.page(session.req_header());
         let decision = match downstream::misframed(session) {
             Some(why) => Decision::Answer(Answer::Misframed(why)),
@@ -177,7 +192,7 @@ impl ProxyHttp for Gateway {
         // up at every change. Put together again, the target is the path that was judged.
         let blank = http::Request::new(()).into_parts().0;
         let mut parts = Parts::from(std::mem::replace(request, blank.into()));
-        exchange.site()?.relay().rewrite(&mut parts.headers, permit);
+        exchange.site()?.relay().rewrite(&mut parts.headers, permit, exchange.arrival()?);
         *request = parts.into();
         Ok(())
     }
@@ -195,7 +210,7 @@ impl ProxyHttp for Gateway {
             response.insert_header(DPOP_NONCE, nonce)?;
         }
         downstream::seal_session(response, exchange.site()?, permit)?;
-        downstream::share(response, exchange.page.as_ref())?;
+        downstream::finish(response, exchange)?;
         // Of known length, it is an answer on its way; else it goes on until somebody ends it.
         let is_stream = !response.status.is_informational()
             && !response.headers.contains_key(http::header::CONTENT_LENGTH);
@@ -247,6 +262,7 @@ impl ProxyHttp for Gateway {
         let took = exchange.began.elapsed();
         self.recorder.request(outcome, took);
         let principal = exchange.principal();
+        let trail = exchange.arrival.as_ref().map(|arrival| &arrival.trail);
         let request = session.req_header();
         tracing::info!(
             outcome = outcome.label(),
@@ -257,6 +273,10 @@ impl ProxyHttp for Gateway {
             subject = principal.map(|principal| &*principal.subject),
             client = principal.and_then(|principal| principal.client.as_deref()),
             peer = session.client_addr().map(tracing::field::display),
+            address = exchange.address_behind_peer().map(tracing::field::display),
+            request_id = trail.map(Trail::request_id),
+            correlation_id = trail.and_then(Trail::correlation_id),
+            trace_id = trail.and_then(Trail::trace_id),
             milliseconds = took.as_secs_f64() * 1000.0,
             ended = outcome.why_ended(),
             error = error.map(tracing::field::display),
@@ -277,6 +297,13 @@ impl ProxyHttp for Gateway {
     ) -> bool {
         SAID_IN_OUR_OWN_LINE
     }
+}
+
+/// For names, which need not be secret: should the system give none, they are merely not unique.
+fn random() -> [u8; 16] {
+    let mut random = [0; 16];
+    aws_lc_rs::rand::fill(&mut random).unwrap_or_default();
+    random
 }
 
 /// The one place where a request learns the time.

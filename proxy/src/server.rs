@@ -16,10 +16,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::Admin;
-use crate::config::{Config, Limits, Tls};
-use crate::edge::Edge;
+use crate::config::{Config, Limits, Tls, TrustedProxies};
 use crate::edge::descriptors::{self, TooFew};
 use crate::edge::tls::{self, NoTls};
+use crate::edge::{Edge, Entrance};
 use crate::gateway::Gateway;
 use crate::introspect::Introspector;
 use crate::outbound::{CannotFetch, Outbound};
@@ -78,23 +78,23 @@ impl Server {
             revoked,
             introspector,
             recorder.clone(),
-            &boot.limits,
+            &boot,
         );
         let stopping = Arc::new(AtomicBool::new(false));
         let admin = Admin { live, recorder: recorder.clone(), stopping: Arc::clone(&stopping) };
 
         let proxy = Arc::new(proxy(gateway, &boot.limits));
+        let entrance = Entrance {
+            acceptor,
+            proxies: boot.proxies,
+            limits: boot.limits.clone(),
+            traffic: recorder.traffic(),
+        };
         Ok(Self {
-            gateway: Edge::start(listener, acceptor, &boot.limits, recorder.traffic(), proxy)
+            gateway: Edge::start(listener, entrance, proxy)
                 .map_err(|error| CannotStart::Bind("listen", boot.listen, error))?,
-            admin: Edge::start(
-                admin_listener,
-                None,
-                &admin_limits(&boot.limits),
-                Traffic::unseen()?,
-                Arc::new(admin),
-            )
-            .map_err(|error| CannotStart::Bind("admin.listen", boot.admin, error))?,
+            admin: Edge::start(admin_listener, admin_entrance(&boot.limits)?, Arc::new(admin))
+                .map_err(|error| CannotStart::Bind("admin.listen", boot.admin, error))?,
             background,
             stopping,
             shutdown_timeout: boot.shutdown_timeout,
@@ -165,8 +165,13 @@ fn ledger() -> Result<Arc<Ledger>, CannotStart> {
     Ok(Arc::new(Ledger::new(secret)))
 }
 
-fn admin_limits(limits: &Limits) -> Limits {
-    Limits { connections: ADMIN_CONNECTIONS, ..limits.clone() }
+fn admin_entrance(limits: &Limits) -> Result<Entrance, CannotStart> {
+    Ok(Entrance {
+        acceptor: None,
+        proxies: TrustedProxies::default(),
+        limits: Limits { connections: ADMIN_CONNECTIONS, ..limits.clone() },
+        traffic: Traffic::unseen()?,
+    })
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotStart> {

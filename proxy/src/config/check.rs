@@ -13,6 +13,7 @@ use super::{
 
 mod dpop;
 mod issuer;
+mod proxies;
 mod session;
 mod site;
 pub(super) mod value;
@@ -30,6 +31,7 @@ pub(super) fn check(text: &str) -> Result<Config, Invalid> {
 fn config(mut root: Section<'_>) -> Option<Config> {
     let listen = root.optional("listen", value::address).unwrap_or(LISTEN);
     let tls = tls(&mut root, listen);
+    let proxies = proxies::trusted(&mut root);
     let admin = admin(&mut root);
     let limits = limits(&mut root);
     let outbound = outbound(&mut root);
@@ -47,6 +49,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
         boot: Boot {
             listen,
             tls: tls.clone(),
+            proxies,
             admin,
             limits,
             outbound,

@@ -222,6 +222,11 @@ impl<'r> Section<'r> {
         self.entries.iter().any(|(name, _)| name == key)
     }
 
+    /// Whether `key` was there, before it was asked for or since.
+    pub(super) fn had(&self, key: &str) -> bool {
+        self.has(key) || self.written(key).is_some()
+    }
+
     /// Lets `key` be, whatever it says: what is wrong with it has been noted.
     pub(super) fn ignore(&mut self, key: &'static str) {
         drop(self.take(key));

@@ -7,6 +7,7 @@ mod file;
 mod invalid;
 mod issuer;
 mod network;
+mod proxies;
 mod secret;
 mod site;
 mod source;
@@ -17,13 +18,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use url::Url;
+use url::{Host, Url};
 
 pub use deny::DenyList;
 pub use dpop::{Dpop, Nonces};
 pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
 pub use network::Network;
+pub use proxies::{ClientFrom, TrustedProxies};
 pub use secret::Secret;
 pub use site::{Authorization, Forward, Origins, Site, Upstream};
 pub use source::{ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Source};
@@ -57,6 +59,8 @@ pub struct Boot {
     pub listen: SocketAddr,
     /// How their connections are secured.
     pub tls: Tls,
+    /// Who stands in front of the listener.
+    pub proxies: TrustedProxies,
     /// Where metrics and readiness are served.
     pub admin: SocketAddr,
     /// What one client may take up.
@@ -180,6 +184,14 @@ impl Resource {
     /// Scheme, host and port.
     pub fn origin(&self) -> String {
         self.0.origin().ascii_serialization()
+    }
+
+    /// Whether browsers may be told to use nothing but https there. Of `localhost` they would
+    /// believe it for every server that its user ever starts; of addresses never (RFC 6797
+    /// section 8.1.1).
+    pub(crate) fn is_https_only(&self) -> bool {
+        let is_name = matches!(self.0.host(), Some(Host::Domain(name)) if name != "localhost");
+        is_name && self.0.scheme() == "https"
     }
 
     /// The endpoint's path, without a slash at its end; empty for the root.

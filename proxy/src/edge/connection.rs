@@ -32,7 +32,15 @@ pub(super) struct Opened {
     pub(super) certificate: Option<[u8; 32]>,
     /// The host that the client named when TLS began.
     pub(super) server_name: Option<Box<str>>,
-    pub(super) peer: IpAddr,
+    pub(super) caller: Caller,
+}
+
+/// Who is at the other end.
+#[derive(Clone, Copy)]
+pub(crate) struct Caller {
+    pub(crate) peer: IpAddr,
+    /// For whom it said, before anything else, that it speaks.
+    pub(crate) introduced: Option<IpAddr>,
 }
 
 /// What the connection is waiting for.
@@ -88,9 +96,9 @@ impl Connection {
         self.opened.server_name.as_deref()
     }
 
-    /// The other end.
-    pub(crate) fn peer(&self) -> IpAddr {
-        self.opened.peer
+    /// Who is at the other end.
+    pub(crate) fn caller(&self) -> Caller {
+        self.opened.caller
     }
 
     /// A whole request head has arrived.

@@ -7,10 +7,11 @@
 mod connection;
 pub(crate) mod descriptors;
 mod guard;
+mod introduction;
 pub(crate) mod tls;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,19 +19,28 @@ use std::time::Duration;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::l4::stream::Stream;
-use pingora_core::protocols::tls::TlsRef;
+use pingora_core::protocols::tls::{TlsRef, TlsStream};
 use pingora_core::protocols::{ALPN, GetSocketDigest as _, SocketDigest};
+use pingora_core::{ErrorType, OrErr as _, Result};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::config::Limits;
+use crate::config::{ClientFrom, Limits, TrustedProxies};
 use crate::record::Traffic;
 use connection::Opened;
-pub(crate) use connection::{Body, Connection};
+pub(crate) use connection::{Body, Caller, Connection};
 use guard::Guarded;
+
+/// How clients come in.
+pub(crate) struct Entrance {
+    pub(crate) acceptor: Option<Acceptor>,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) limits: Limits,
+    pub(crate) traffic: Traffic,
+}
 
 /// A listener at work.
 pub(crate) struct Edge {
@@ -44,22 +54,14 @@ impl Edge {
     /// Serves `app` on `listener` until [`Edge::drain`].
     pub(crate) fn start<A: ServerApp + Send + Sync + 'static>(
         listener: TcpListener,
-        acceptor: Option<Acceptor>,
-        limits: &Limits,
-        traffic: Traffic,
+        entrance: Entrance,
         app: Arc<A>,
     ) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (stop, stopped) = watch::channel(false);
-        let door = Arc::new(Door {
-            app: Arc::clone(&app),
-            acceptor,
-            limits: limits.clone(),
-            traffic,
-            stopped: stopped.clone(),
-        });
+        let door = Arc::new(Door { app: Arc::clone(&app), entrance, stopped: stopped.clone() });
         let accepting = tokio::spawn(accept(listener, door));
         let cleanup = tokio::spawn(wind_down(stopped, app));
         Ok(Self { address, stop, accepting, cleanup })
@@ -96,9 +98,7 @@ async fn wind_down<A: ServerApp + Send + Sync + 'static>(
 /// Everything that one connection needs.
 struct Door<A> {
     app: Arc<A>,
-    acceptor: Option<Acceptor>,
-    limits: Limits,
-    traffic: Traffic,
+    entrance: Entrance,
     stopped: watch::Receiver<bool>,
 }
 
@@ -114,11 +114,11 @@ async fn accept<A: ServerApp + Send + Sync + 'static>(
             _ = stopped.changed() => return connections,
             Some(_) = connections.join_next() => door.count(&connections),
             accepted = listener.accept() => match accepted {
-                Ok((tcp, peer)) if connections.len() < door.limits.connections => {
+                Ok((tcp, peer)) if connections.len() < door.entrance.limits.connections => {
                     connections.spawn(serve(Arc::clone(&door), tcp, peer));
                     door.count(&connections);
                 }
-                Ok(_over_the_limit) => door.traffic.refused.inc(),
+                Ok(_over_the_limit) => door.entrance.traffic.refused.inc(),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
                     // Out of file descriptors, say: trying again at once would only burn time.
@@ -139,20 +139,19 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(
     if let Err(error) = kept_alive.and_then(|()| tcp.set_nodelay(true)) {
         return tracing::debug!(%error, "connection lost at once");
     }
-    let mut stream = Stream::from(tcp);
-    let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
-    // Fails only if it was set before, and it is a second old.
-    drop(digest.peer_addr.set(Some(peer.into())));
-    stream.set_socket_digest(digest);
-    let Some(acceptor) = &door.acceptor else {
-        return door.hand_over(stream, start, peer.ip().to_canonical()).await;
-    };
-    let handshake = timeout(door.limits.handshake_timeout, acceptor.tls_handshake(stream));
+    let handshake = timeout(door.entrance.limits.handshake_timeout, door.greet(tcp, peer));
     let stop = told_to_stop(door.stopped.clone());
     match tokio::select! { done = handshake => done, () = stop => return } {
-        Ok(Ok(tls)) => door.hand_over(tls, start, peer.ip().to_canonical()).await,
-        Ok(Err(_)) | Err(_) => door.traffic.failed_handshakes.inc(),
+        Ok(Ok((Greeted::Plain(stream), caller))) => door.hand_over(*stream, caller, start).await,
+        Ok(Ok((Greeted::Tls(stream), caller))) => door.hand_over(*stream, caller, start).await,
+        Ok(Err(_)) | Err(_) => door.entrance.traffic.failed_handshakes.inc(),
     }
+}
+
+/// A connection on which requests may come.
+enum Greeted {
+    Plain(Box<Stream>),
+    Tls(Box<TlsStream<Stream>>),
 }
 
 async fn told_to_stop(mut stopped: watch::Receiver<bool>) {
@@ -171,7 +170,28 @@ async fn is_left_over(connection: &Connection, stopped: watch::Receiver<bool>) {
 }
 
 impl<A: ServerApp + Send + Sync + 'static> Door<A> {
-    async fn hand_over<S: guard::Transport>(&self, stream: S, start: Instant, peer: IpAddr) {
+    /// All that comes before the first request. Everything that a client says here is bounded in
+    /// size, and by our caller in time.
+    async fn greet(&self, mut tcp: TcpStream, peer: SocketAddr) -> Result<(Greeted, Caller)> {
+        let proxies = &self.entrance.proxies;
+        let mut caller = Caller { peer: peer.ip().to_canonical(), introduced: None };
+        if proxies.client_from == ClientFrom::ProxyProtocol && proxies.trusts(caller.peer) {
+            let read = introduction::read(&mut tcp).await;
+            caller.introduced = read.or_err(ErrorType::HandshakeError, "PROXY protocol")?;
+        }
+        let mut stream = Stream::from(tcp);
+        let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
+        // Fails only if it was set before, and it is a second old.
+        drop(digest.peer_addr.set(Some(peer.into())));
+        stream.set_socket_digest(digest);
+        let greeted = match &self.entrance.acceptor {
+            None => Greeted::Plain(Box::new(stream)),
+            Some(acceptor) => Greeted::Tls(Box::new(acceptor.tls_handshake(stream).await?)),
+        };
+        Ok((greeted, caller))
+    }
+
+    async fn hand_over<S: guard::Transport>(&self, stream: S, caller: Caller, start: Instant) {
         // Of one that showed none, the digest is empty.
         let certificate = stream.get_ssl_digest();
         let certificate = certificate.and_then(|tls| tls.cert_digest.as_slice().try_into().ok());
@@ -180,9 +200,9 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
             is_h2: matches!(stream.selected_alpn_proto(), Some(ALPN::H2)),
             certificate,
             server_name: stream.get_ssl().and_then(TlsRef::server_name).map(Box::from),
-            peer,
+            caller,
         };
-        let connection = Arc::new(Connection::new(opened, &self.limits));
+        let connection = Arc::new(Connection::new(opened, &self.entrance.limits));
         let guarded = Guarded::new(stream, Arc::clone(&connection));
         tokio::select! {
             // Handed back only by protocols that are not spoken here.
@@ -192,7 +212,7 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
     }
 
     fn count(&self, connections: &JoinSet<()>) {
-        self.traffic.open.set(i64::try_from(connections.len()).unwrap_or(i64::MAX));
+        self.entrance.traffic.open.set(i64::try_from(connections.len()).unwrap_or(i64::MAX));
     }
 }
 

@@ -66,7 +66,7 @@ pub(super) async fn answer(
         response.or_err(ErrorType::InternalError, "building an answer")?.into_parts();
     let mut head = ResponseHeader::from(parts);
     head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
-    share(&mut head, exchange.page.as_ref())?;
+    finish(&mut head, exchange)?;
     let only_head = session.req_header().method == http::Method::HEAD || body.is_empty();
     session.write_response_header(Box::new(head), only_head).await?;
     if !only_head {
@@ -99,8 +99,23 @@ pub(super) fn seal_session(
     }
 }
 
+/// What every answer gets, ours and the upstream's.
+pub(super) fn finish(head: &mut ResponseHeader, exchange: &Exchange) -> Result<()> {
+    if let Some(arrival) = &exchange.arrival {
+        for (name, value) in arrival.trail.returned() {
+            head.insert_header(name, value)?;
+        }
+    }
+    for (name, value) in response::hardened(exchange.snapshot.pipeline.is_https_only()) {
+        if !head.headers.contains_key(&name) {
+            head.insert_header(name, value)?;
+        }
+    }
+    share(head, exchange.page.as_ref())
+}
+
 /// Lets the page that asked read the answer.
-pub(super) fn share(head: &mut ResponseHeader, page: Option<&HeaderValue>) -> Result<()> {
+fn share(head: &mut ResponseHeader, page: Option<&HeaderValue>) -> Result<()> {
     // What is public says so itself.
     let Some(page) = page.filter(|_| !head.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN))
     else {

@@ -70,8 +70,11 @@ impl Answer {
     /// The whole reply. Every body is JSON, and no refusal may be stored.
     pub(crate) fn into_response(self) -> http::Result<Response<Bytes>> {
         let status = self.status();
-        let reply =
-            Response::builder().status(status).header(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+        // What is no page needs no more (Content-Security-Policy) to be none in anybody's frame.
+        let reply = Response::builder()
+            .status(status)
+            .header(header::REFERRER_POLICY, "no-referrer")
+            .header(header::X_FRAME_OPTIONS, "DENY");
         match self {
             Self::Metadata(document) => readable(reply)
                 .header(header::CACHE_CONTROL, "public, max-age=300")

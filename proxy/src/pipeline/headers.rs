@@ -11,7 +11,8 @@ use super::authorize::Permit;
 use super::claims::Claims;
 use super::session::SESSION_ID;
 use super::token::Principal;
-use crate::config::{Authorization, ClaimPath, Forward, OWN_HEADERS, Upstream};
+use super::trail::Arrival;
+use crate::config::{Authorization, ClaimPath, Forward, OWN_HEADERS, Site, Upstream};
 
 /// What one verified token adds to each of its requests: a value for each name that it says
 /// something about, in the order of [`names`]. Kept by the thousand, so all in one piece: a line for
@@ -99,19 +100,27 @@ pub struct Relay {
     ours: Box<[HeaderName]>,
     keep_token: bool,
     host: HeaderValue,
+    /// What clients dial, as the configuration says: what they say themselves could be anything.
+    public_host: HeaderValue,
+    public_scheme: HeaderValue,
 }
 
 impl Relay {
-    pub(crate) fn new(forward: &Forward, upstream: &Upstream) -> Self {
+    pub(crate) fn new(site: &Site) -> Self {
+        let origin = site.resource.origin();
+        let (scheme, public_host) = origin.split_once("://").unwrap_or(("https", &origin));
+        let value = |text| HeaderValue::from_str(text).unwrap_or(LOCALHOST);
         Self {
-            ours: names(forward),
-            keep_token: forward.authorization == Authorization::Keep,
-            host: host(upstream),
+            ours: names(&site.forward),
+            keep_token: site.forward.authorization == Authorization::Keep,
+            host: host(&site.upstream),
+            public_host: value(public_host),
+            public_scheme: value(scheme),
         }
     }
 
     /// Turns what the client said into what the upstream hears: strip, then set.
-    pub(crate) fn rewrite(&self, headers: &mut HeaderMap, permit: &Permit) {
+    pub(crate) fn rewrite(&self, headers: &mut HeaderMap, permit: &Permit, arrival: &Arrival) {
         let dropped: Vec<HeaderName> =
             headers.keys().filter(|name| !self.passes(name)).cloned().collect();
         for name in dropped {
@@ -129,6 +138,11 @@ impl Relay {
         }
         // The name that clients dialled means nothing to the upstream.
         headers.insert(HOST, self.host.clone());
+        arrival.trail.write(headers);
+        let address = arrival.address.to_string();
+        headers.insert(FORWARDED_FOR, HeaderValue::try_from(address).unwrap_or(UNKNOWN));
+        headers.insert(FORWARDED_HOST, self.public_host.clone());
+        headers.insert(FORWARDED_PROTO, self.public_scheme.clone());
         for (name, value) in self.ours.iter().zip(permit.headers().values()) {
             if let Some(value) = value {
                 headers.insert(name.clone(), value);
@@ -169,11 +183,18 @@ fn join_cookies(headers: &mut HeaderMap) {
 /// A backend on this machine expects to be called by a local name.
 fn host(upstream: &Upstream) -> HeaderValue {
     match upstream {
-        Upstream::Unix(_) => HeaderValue::from_static("localhost"),
-        Upstream::Tcp(address) => HeaderValue::from_str(&address.to_string())
-            .unwrap_or(HeaderValue::from_static("localhost")),
+        Upstream::Unix(_) => LOCALHOST,
+        Upstream::Tcp(address) => HeaderValue::try_from(address.to_string()).unwrap_or(LOCALHOST),
     }
 }
+
+const LOCALHOST: HeaderValue = HeaderValue::from_static("localhost");
+const UNKNOWN: HeaderValue = HeaderValue::from_static("unknown");
+
+// One value each: the client's address alone, not the way it took. `Forwarded` would say it twice.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What is told of every caller, as far as the token says it.
 const FIXED: [HeaderName; 6] = [
@@ -238,14 +259,15 @@ const SPEAKS_FOR_A_PROXY: [&str; 44] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Config;
     use serde_json::json;
 
     fn relay() -> Relay {
-        let forward = Forward {
-            claims: vec![(ClaimPath::new("email"), HeaderName::from_static("x-user-email"))],
-            authorization: Authorization::Strip,
-        };
-        Relay::new(&forward, &Upstream::Unix("/run/backend.sock".into()))
+        let text = "tls: off\nresource: {url: https://mcp.example/mcp}\n\
+                    issuers: [{issuer: https://id.example}]\n\
+                    upstream: {address: unix:/run/backend.sock}\n\
+                    forward: {claims: {email: X-User-Email}}";
+        Relay::new(&Config::parse(text).unwrap().rules.sites[0])
     }
 
     #[track_caller]

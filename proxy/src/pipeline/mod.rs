@@ -1,5 +1,6 @@
 //! What to do with a request. Pure: no I/O, no clock, no framework.
 
+pub(crate) mod address;
 pub mod answer;
 pub mod authenticate;
 pub mod authorize;
@@ -18,6 +19,7 @@ mod route;
 pub mod session;
 mod site;
 pub mod token;
+pub(crate) mod trail;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -59,6 +61,7 @@ pub enum Decision {
 pub struct Pipeline {
     bounds: Bounds,
     sites: Box<[Site]>,
+    https_only: bool,
 }
 
 /// What the pipeline reads and others write.
@@ -85,7 +88,11 @@ impl Pipeline {
         let site = |(number, site): (usize, &&config::Site)| {
             Site::new(number, site, rules, cells, !shares(site))
         };
-        Self { bounds, sites: sites.iter().enumerate().map(site).collect() }
+        Self {
+            bounds,
+            sites: sites.iter().enumerate().map(site).collect(),
+            https_only: sites.iter().all(|site| site.resource.is_https_only()),
+        }
     }
 
     /// The whole pipeline, top to bottom.
@@ -156,6 +163,11 @@ impl Pipeline {
         let route = Route::of(&request.method, host, request.uri.path(), &self.sites);
         let Route::Protected(site) = route else { return None };
         site.page(request)
+    }
+
+    /// Whether browsers are told never to come back without TLS.
+    pub(crate) fn is_https_only(&self) -> bool {
+        self.https_only
     }
 
     /// What is remembered of tokens.

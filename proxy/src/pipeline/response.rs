@@ -1,8 +1,8 @@
 //! What the client hears of the upstream's answer, and who may read it.
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, SERVER, SET_COOKIE, VARY,
-    WWW_AUTHENTICATE,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, SERVER, SET_COOKIE,
+    STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -26,6 +26,15 @@ pub(crate) fn shared_with(page: &HeaderValue) -> [(HeaderName, HeaderValue); 3] 
         (VARY, HeaderValue::from_static("Origin")),
     ]
 }
+
+/// What every answer says to browsers, unless the backend has said it in its own way.
+pub(crate) fn hardened(https_only: bool) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+    let no_guesses = (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let no_way_back = (STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(A_YEAR));
+    std::iter::once(no_guesses).chain(https_only.then_some(no_way_back))
+}
+
+const A_YEAR: &str = "max-age=31536000";
 
 const EXPOSED: &str =
     "DPoP-Nonce, Mcp-Session-Id, Retry-After, WWW-Authenticate, X-Correlation-ID, X-Request-Id";

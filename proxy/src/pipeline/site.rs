@@ -79,7 +79,7 @@ impl Site {
             proofs: Proofs::new(site, &rules.dpop, Arc::clone(&cells.ledger)),
             policy: Policy::new(number, &site.scopes),
             sessions: Sessions::new(&site.resource, &rules.session_keys, cells.ledger.secret()),
-            relay: Relay::new(&site.forward, &site.upstream),
+            relay: Relay::new(site),
             upstream: site.upstream.clone(),
         }
     }

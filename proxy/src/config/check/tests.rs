@@ -38,6 +38,8 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     let written = Config::parse(written).unwrap();
     let minimal = good();
     assert_eq!(format!("{:?}", written.boot.limits), format!("{:?}", minimal.boot.limits));
+    assert_eq!(written.boot.proxies.client_from, minimal.boot.proxies.client_from);
+    assert_eq!(minimal.boot.proxies.networks, []);
     assert_eq!(written.boot.admin, minimal.boot.admin);
     assert_eq!(written.boot.listen, minimal.boot.listen);
     assert_eq!(written.boot.log, minimal.boot.log);
@@ -65,6 +67,28 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     assert_eq!(written.azp_as_audience, minimal.azp_as_audience);
     assert_eq!(written.claims.subject, minimal.claims.subject);
     assert_eq!(written.claims.scopes, minimal.claims.scopes);
+}
+
+#[test]
+fn trusted_proxies_are_somewhere_and_speak_in_one_way() {
+    let with = |section: &str| format!("tls: off\ntrusted_proxies: {section}\n");
+    let spoilt = |section: &str, key: &str| refuses("tls: off\n", &with(section), 3, key);
+    spoilt("{}", "trusted_proxies.networks");
+    spoilt("{client_from: forwarded}", "trusted_proxies.networks");
+    spoilt("{networks: []}", "trusted_proxies.networks");
+    spoilt("{networks: [10.0.0.1]}", "trusted_proxies.networks[0]");
+    spoilt("{networks: [10.0.0.0/8], client_from: x-real-ip}", "trusted_proxies.client_from");
+    let good = GOOD.replace("tls: off\n", &with("{networks: [10.0.0.0/8]}"));
+    let proxies = Config::parse(&good).unwrap().boot.proxies;
+    assert!(proxies.trusts([10, 1, 2, 3].into()) && !proxies.trusts([11, 1, 2, 3].into()));
+}
+
+#[test]
+fn no_claim_takes_the_place_of_what_every_request_says() {
+    for header in ["X-Request-Id", "X-Correlation-ID", "X-Forwarded-For", "X-Forwarded-User"] {
+        let spoilt = format!("tls: off\nforward: {{claims: {{email: {header}}}}}\n");
+        refuses("tls: off\n", &spoilt, 3, "forward.claims.email");
+    }
 }
 
 #[test]

@@ -306,11 +306,18 @@ pub(super) fn header(text: &str) -> Checked<HeaderName> {
         let fix = "choose a name of your own that starts with X-";
         return Err(Wrong::new("it may mean something else to the backend", fix));
     }
-    if FIXED.iter().any(|fixed| name.as_str().strip_prefix(OWN_HEADERS) == Some(fixed)) {
+    let told_of_every_request =
+        TRAIL.contains(&name.as_str()) || name.as_str().starts_with("x-forwarded");
+    if told_of_every_request
+        || FIXED.iter().any(|fixed| name.as_str().strip_prefix(OWN_HEADERS) == Some(fixed))
+    {
         return Err(Wrong::new("the proxy sets it already", "choose another name"));
     }
     Ok(name)
 }
+
+/// Further names that always go up.
+const TRAIL: [&str; 2] = ["x-request-id", "x-correlation-id"];
 
 /// What always goes up, under [`OWN_HEADERS`].
 const FIXED: [&str; 6] = ["subject", "issuer", "client-id", "scopes", "roles", "groups"];

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::keys::jwks;
+use crate::pipeline::trail::{Arrival, Trail};
 use chance::{texts, values};
 
 /// A pipeline that trusts one key.
@@ -80,7 +81,9 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
         for name in OURS {
             headers.append(name, HeaderValue::from_static("root"));
         }
-        self.pipeline.site(permit).unwrap().relay().rewrite(&mut headers, permit);
+        let address = [192, 0, 2, 1].into();
+        let arrival = Arrival { address, trail: Trail::read(&headers, || [0; 16]) };
+        self.pipeline.site(permit).unwrap().relay().rewrite(&mut headers, permit, &arrival);
         headers
     }
 

@@ -29,7 +29,7 @@ impl Traffic {
             failed_handshakes: counter(
                 all,
                 "postern_handshakes_failed_total",
-                "TLS handshakes that failed or took too long.",
+                "Handshakes (TLS, PROXY protocol) that failed or took too long.",
             )?,
         })
     }

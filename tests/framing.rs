@@ -273,37 +273,6 @@ fn the_body_of_a_refused_request_is_no_request() {
 }
 
 #[test]
-fn no_connection_is_turned_into_a_tunnel() {
-    let world = World::start();
-    for (protocol, more) in [
-        ("websocket", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
-        ("h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"),
-    ] {
-        let upgrade =
-            format!("Upgrade: {protocol}\r\n{more}\r\nConnection: Upgrade, HTTP2-Settings");
-        let mut wire = Raw::good(&world).with(&upgrade).send(&world);
-        let response = wire.response(false);
-        assert_eq!(response.status, 200, "{response:?}");
-        let seen = world.upstream.next();
-        for name in ["upgrade", "connection", "http2-settings"] {
-            assert_eq!(seen.values(name), [""; 0], "{name}");
-        }
-    }
-}
-
-#[test]
-fn a_server_cannot_turn_a_connection_into_a_tunnel_either() {
-    let world = World::start();
-    let switch = "x-answer: HTTP/1.1 101 Switching Protocols\\r\\nUpgrade: x\\r\\n\
-                  Connection: Upgrade\\r\\n\\r\\n";
-    let mut wire =
-        Raw::good(&world).with(switch).with("Upgrade: x\r\nConnection: Upgrade").send(&world);
-    let head = wire.head();
-    assert!(!head.starts_with("HTTP/1.1 101"), "{head}");
-    world.upstream.next();
-}
-
-#[test]
 fn http2_has_the_same_grammar() {
     let identity = Identity::new();
     let world = World::with(&identity.settings());

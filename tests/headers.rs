@@ -233,7 +233,6 @@ fn what_clients_say_to_the_server_passes_unchanged() {
         ("Mcp-Name", "=?base64?Wm/Dqw==?="),
         ("Mcp-Param-Region", "eu"),
         ("Last-Event-ID", "7"),
-        ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
     ];
     let seen = heard_with(&world, &said);
     for (name, value) in said {

@@ -82,6 +82,76 @@ fn what_a_client_sends_cannot_make_a_line_of_its_own() {
     assert!(log.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{log:?}");
 }
 
+/// What terminals and log readers take for something else than text.
+const ODD: &str = "eve\n{\"message\":\"listening\"}\r\u{1b}[2J\u{1b}]0;x\u{7}\
+                   \u{9b}2J\0\u{7f}\u{202e}\u{2028}\" x=1";
+
+/// Requests that have it wherever a client can put it.
+fn speak_oddly(world: &World) {
+    let claims = world.issuer.claims().set("sub", ODD).set("client_id", ODD).set("jti", ODD);
+    assert_eq!(world.call(&world.issuer.key.sign(&claims)).status, 200);
+    let mut header = world.issuer.key.header();
+    header.kid = Some(ODD.into());
+    let unknown = format!("Bearer {}", world.issuer.key.sign_as(&header, &claims));
+    for (name, value) in [
+        ("X-Request-Id", "a\x1b[2J"),
+        ("X-Correlation-ID", "\u{9b}2J"),
+        ("traceparent", "\u{1b}"),
+        ("User-Agent", "\u{9b}2J\" x=1"),
+        ("Authorization", &unknown),
+    ] {
+        world.request("GET", "/mcp", &[(name, value)]);
+    }
+    for line in [
+        "GET /mcp/\x1b[2J HTTP/1.1",
+        "GET /mcp/\u{9b}2J HTTP/1.1",
+        "GET /mcp/\"x\"=1 HTTP/1.1",
+        "GET /mcp/{\"message\":\"x\"} HTTP/1.1",
+        "GET /mcp\\n\\u001b HTTP/1.1",
+        "GE\x1bT /mcp HTTP/1.1",
+        "G'E`T /mcp HTTP/1.1",
+    ] {
+        let mut wire = world.connect();
+        wire.send(format!("{line}\r\nHost: mcp.example\r\nConnection: close\r\n\r\n"));
+        wire.rest();
+    }
+}
+
+#[test]
+fn each_line_is_one_object_whatever_clients_say() {
+    let world = World::start();
+    speak_oddly(&world);
+    let metrics = world.admin("/metrics").body;
+    assert!(metrics.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)));
+    for foreign in ["eve", "2J", "listening", "/mcp"] {
+        assert!(!metrics.contains(foreign), "{foreign} in\n{metrics}");
+    }
+    let log = whole_log(&world);
+    let known = ["new keys", "listening", "request", "stopping", "stopped"];
+    for line in &log {
+        assert!(!line.contains(|c: char| c < ' '), "{line:?}");
+        let line: Value = serde_json::from_str(line).expect(line);
+        assert!(known.contains(&line["message"].as_str().unwrap()), "{line}");
+    }
+    let lines = requests(&log);
+    assert!(lines.len() > 8, "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line["subject"] == ODD).count(), 1, "told whole");
+}
+
+#[test]
+fn text_for_people_moves_no_cursor() {
+    let world = World::with("log: {format: text}");
+    speak_oddly(&world);
+    let log = whole_log(&world);
+    let lines: Vec<_> = log.iter().filter(|line| line.contains("request outcome=")).collect();
+    assert!(lines.len() > 8, "{log:?}");
+    for line in &log {
+        let odd = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}');
+        assert!(!line.contains(odd), "{line:?}");
+        assert!(!line.starts_with('{'), "{line:?}");
+    }
+}
+
 #[test]
 fn broken_clients_write_no_lines() {
     let identity = Identity::new();

@@ -279,7 +279,8 @@ impl ProxyHttp for Gateway {
             trace_id = trail.and_then(Trail::trace_id),
             milliseconds = took.as_secs_f64() * 1000.0,
             ended = outcome.why_ended(),
-            error = error.map(tracing::field::display),
+            // As text, which is quoted: what others sent may be in it.
+            error = error.map(ToString::to_string),
             "request"
         );
     }

@@ -67,9 +67,7 @@ impl World {
         proxy.args(["run", "--config"]).arg(&path).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut proxy = Process(proxy.spawn().unwrap());
         let log = follow(&mut proxy.0);
-        let listening = listening(&log);
-        let address = |key: &str| listening[key].as_str().unwrap().parse().unwrap();
-        let (gateway, admin) = (address("gateway"), address("admin"));
+        let [gateway, admin] = listening(&log);
         Self { issuer, upstream, gateway, admin, proxy, log, _directory: directory }
     }
 
@@ -160,12 +158,22 @@ impl Drop for Process {
 }
 
 /// The line of the log that tells the addresses; the issuer's keys may be told of before it.
-fn listening(log: &Receiver<String>) -> Value {
+fn listening(log: &Receiver<String>) -> [SocketAddr; 2] {
     loop {
         let line = log.recv_timeout(Duration::from_secs(20)).expect("the proxy never listened");
         match serde_json::from_str::<Value>(&line) {
-            Ok(line) if line["message"] == "listening" => return line,
+            Ok(line) if line["message"] == "listening" => {
+                return ["gateway", "admin"]
+                    .map(|key| line[key].as_str().unwrap().parse().unwrap());
+            }
             Ok(_) => (),
+            Err(_) if line.contains(" listening gateway=") => {
+                let mut words = line.split(['=', ' ']).rev().step_by(2);
+                let mut address = || words.next().unwrap().parse().unwrap();
+                let admin = address();
+                return [address(), admin];
+            }
+            Err(_) if line.contains(" INFO ") => (),
             Err(error) => panic!("the proxy did not start: {line} ({error})"),
         }
     }

@@ -160,8 +160,15 @@ impl Relay {
         text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
             && !text.starts_with(OWN_HEADERS)
             && !speaks_for_a_proxy(text)
+            && !asks_for_a_tunnel(text)
             && !self.ours.contains(name)
     }
+}
+
+/// Beside `Upgrade`, which does not pass either: alone they mean nothing, unless to a server that
+/// takes them for the whole.
+fn asks_for_a_tunnel(name: &str) -> bool {
+    name == "http2-settings" || name.starts_with("sec-websocket-")
 }
 
 fn speaks_for_a_proxy(name: &str) -> bool {

@@ -2,7 +2,9 @@
 //! MCP clients, Prometheus' own parser. `tests/e2e/prepare.sh` brings them.
 
 mod certificates;
+mod conformance;
 mod issuers;
+mod page;
 mod post;
 mod provider;
 
@@ -262,12 +264,19 @@ fn told(process: &mut Process) -> Value {
 
 /// A script in another language, with what it needs.
 pub(crate) fn counterpart(interpreter: &str, script: &str) -> Command {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let env = fs::read_to_string(root.join("target/e2e/env"))
-        .expect("the counterparts are not there: `make test` brings them, or tests/e2e/prepare.sh");
-    let name = format!("{}=", interpreter.to_uppercase());
-    let path: PathBuf = env.lines().find_map(|line| line.strip_prefix(&name)).unwrap().into();
-    let mut command = Command::new(path);
-    command.arg(root.join("tests/e2e").join(script)).stdin(Stdio::null());
+    let mut command = Command::new(program(interpreter));
+    command.arg(root().join("tests/e2e").join(script)).stdin(Stdio::null());
     command
+}
+
+/// Where that one is.
+fn program(name: &str) -> PathBuf {
+    let env = fs::read_to_string(root().join("target/e2e/env"))
+        .expect("the counterparts are not there: `make test` brings them, or tests/e2e/prepare.sh");
+    let name = format!("{}=", name.to_uppercase());
+    env.lines().find_map(|line| line.strip_prefix(&name)).unwrap().into()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }

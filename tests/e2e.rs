@@ -7,6 +7,7 @@ mod issuers;
 mod page;
 mod post;
 mod provider;
+mod rust;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -16,6 +16,7 @@ mod backend;
 mod browser;
 mod certificate;
 mod chaos;
+mod clients;
 mod dev;
 mod differential;
 mod door;

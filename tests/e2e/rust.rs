@@ -28,10 +28,10 @@ impl Client {
     fn of(stage: &Stage) -> Self {
         // Another test may have been first.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-        let root = std::fs::read(&stage.certificate.authority).unwrap();
+        let root = std::fs::read(&stage.ground.certificate.authority).unwrap();
         let root = Root::from_pem(&root).unwrap();
         let http = Http::builder().tls_certs_only([root]).no_proxy().build().unwrap();
-        Self { url: format!("https://{}/mcp", stage.gateway), http }
+        Self { url: format!("https://{}/mcp", stage.ground.gateway), http }
     }
 
     /// From nothing, or from the challenge of a refused request, to tokens.
@@ -137,7 +137,7 @@ async fn the_rust_client_completes_in_the_legacy_era() {
 async fn the_rust_client_reads_a_refusal_as_one_in_every_mode() {
     let stage = Stage::set();
     let client = Client::of(&stage);
-    let plain = World::PLAIN_CHALLENGE.replace("mcp.example", &stage.gateway.to_string());
+    let plain = World::PLAIN_CHALLENGE.replace("mcp.example", &stage.ground.gateway.to_string());
     for mode in [ClientLifecycleMode::Initialize, modern(), either()] {
         assert_eq!(client.refused(mode).await, plain);
     }

@@ -88,7 +88,12 @@ impl Desk {
     }
 
     fn pipeline(&self) -> Pipeline {
-        let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 4 << 20 };
+        let bounds = Bounds {
+            target_bytes: 8 << 10,
+            header_bytes: 32 << 10,
+            headers: 100,
+            body_bytes: 4 << 20,
+        };
         let ledger = Arc::new(Ledger::new([0; 32]));
         let keyrings = vec![Arc::clone(&self.keyring)];
         let cells = Cells { keyrings, revocations: Arc::default(), ledger };

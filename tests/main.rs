@@ -33,6 +33,7 @@ mod limits;
 mod metadata;
 mod policy;
 mod proof;
+mod rate;
 mod record;
 mod revocation;
 mod session;

@@ -61,6 +61,7 @@ impl Snapshot {
             ledger,
         };
         let bounds = Bounds {
+            target_bytes: limits.target_bytes,
             header_bytes: limits.header_bytes,
             headers: limits.headers,
             body_bytes: limits.body_bytes,

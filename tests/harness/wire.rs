@@ -1,8 +1,10 @@
 //! A client that sends exactly the bytes it is given.
 
 use std::io::{BufRead as _, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 /// One connection to the proxy.
 pub(crate) struct Wire {
@@ -44,12 +46,23 @@ impl Wire {
         Self::through(address, |socket| Box::new(socket))
     }
 
+    /// From an address of this machine's own.
+    pub(crate) fn connect_from(own: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::new(own, 0).into()).unwrap();
+        socket.connect(&address.into()).unwrap();
+        Self::over(socket.into(), |socket| Box::new(socket))
+    }
+
     /// Over something that `wrap` makes of the socket.
     pub(crate) fn through(
         address: SocketAddr,
         wrap: impl FnOnce(TcpStream) -> Box<dyn Stream>,
     ) -> Self {
-        let socket = TcpStream::connect(address).unwrap();
+        Self::over(TcpStream::connect(address).unwrap(), wrap)
+    }
+
+    fn over(socket: TcpStream, wrap: impl FnOnce(TcpStream) -> Box<dyn Stream>) -> Self {
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let stream = wrap(socket.try_clone().unwrap());
         Self { reader: BufReader::new(stream), socket }

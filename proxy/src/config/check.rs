@@ -7,12 +7,12 @@ use std::time::Duration;
 use super::file::{self, References, Section};
 use super::invalid::{Invalid, Wrong};
 use super::{
-    Boot, ClientCertificates, Config, Limits, Log, LogFormat, OutboundRules, Rules, Tls, network,
-    units,
+    Boot, ClientCertificates, Config, Log, LogFormat, OutboundRules, Rules, Tls, network, units,
 };
 
 mod dpop;
 mod issuer;
+mod limits;
 mod proxies;
 mod session;
 mod site;
@@ -33,11 +33,13 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let tls = tls(&mut root, listen);
     let proxies = proxies::trusted(&mut root);
     let admin = admin(&mut root);
-    let limits = limits(&mut root);
+    let speaks_tls = matches!(tls, Some(Tls::Here { .. }));
+    let knows_clients = speaks_tls || !proxies.networks.is_empty();
+    let (limits, rates) = limits::all(&mut root, knows_clients);
     let outbound = outbound(&mut root);
     let log = log(&mut root);
     let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
-    let door = site::Door { listen, speaks_tls: matches!(tls, Some(Tls::Here { .. })) };
+    let door = site::Door { listen, speaks_tls };
     let sites = site::all(&mut root, &door);
     let issuers = issuer::all(&mut root, sites.as_ref().is_some_and(|sites| sites.len() > 1));
     let revocations = revocations(&mut root);
@@ -62,6 +64,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             revocations,
             dpop,
             session_keys,
+            rates,
             client_certificates: match tls {
                 Tls::Here { client_certificates, .. } => client_certificates,
                 Tls::Off => ClientCertificates::Off,
@@ -104,41 +107,6 @@ fn tls(root: &mut Section<'_>, listen: SocketAddr) -> Option<Tls> {
 fn admin(root: &mut Section<'_>) -> SocketAddr {
     let section = root.section("admin");
     section.and_then(|mut admin| admin.optional("listen", value::address)).unwrap_or(ADMIN)
-}
-
-fn limits(root: &mut Section<'_>) -> Limits {
-    let mut limits = Limits {
-        connections: 4096,
-        handshake_timeout: Duration::from_secs(10),
-        header_timeout: Duration::from_secs(15),
-        idle_timeout: Duration::from_secs(75),
-        body_timeout: Duration::from_secs(30),
-        write_timeout: Duration::from_secs(30),
-        header_bytes: 32 << 10,
-        headers: 100,
-        body_bytes: 4 << 20,
-    };
-    let Some(mut section) = root.section("limits") else { return limits };
-    let durations = [
-        ("handshake_timeout", &mut limits.handshake_timeout),
-        ("header_timeout", &mut limits.header_timeout),
-        ("idle_timeout", &mut limits.idle_timeout),
-        ("body_timeout", &mut limits.body_timeout),
-        ("write_timeout", &mut limits.write_timeout),
-    ];
-    for (key, slot) in durations {
-        *slot = section.optional(key, units::duration).unwrap_or(*slot);
-    }
-    for (key, slot) in [("connections", &mut limits.connections), ("headers", &mut limits.headers)]
-    {
-        *slot = section.optional(key, units::count).unwrap_or(*slot);
-    }
-    for (key, slot) in
-        [("header_bytes", &mut limits.header_bytes), ("body_bytes", &mut limits.body_bytes)]
-    {
-        *slot = section.optional(key, units::size).unwrap_or(*slot);
-    }
-    limits
 }
 
 fn outbound(root: &mut Section<'_>) -> OutboundRules {

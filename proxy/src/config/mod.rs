@@ -8,6 +8,7 @@ mod invalid;
 mod issuer;
 mod network;
 mod proxies;
+mod rate;
 mod secret;
 mod site;
 mod source;
@@ -26,6 +27,7 @@ pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
 pub use network::Network;
 pub use proxies::{ClientFrom, TrustedProxies};
+pub use rate::{Rate, Rates};
 pub use secret::Secret;
 pub use site::{Authorization, Forward, Origins, Site, Upstream};
 pub use source::{ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Source};
@@ -113,6 +115,8 @@ pub struct Limits {
     pub body_timeout: Duration,
     /// Time a client may refuse to take what we write.
     pub write_timeout: Duration,
+    /// Size of a request's target: path and query.
+    pub target_bytes: usize,
     /// Size of a request's head.
     pub header_bytes: usize,
     /// Header fields in a request.
@@ -163,6 +167,8 @@ pub struct Rules {
     pub dpop: Dpop,
     /// What sessions are sealed with: the first seals, all open. None: a key made at start.
     pub session_keys: Vec<Secret>,
+    /// How often callers may call, and fail.
+    pub rates: Rates,
     /// Whether clients can prove to hold a certificate.
     pub client_certificates: ClientCertificates,
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Rate;
 use super::invalid::Wrong;
 
 /// `30s`, `500ms`, `5m`, `1h`.
@@ -50,6 +51,43 @@ pub(super) fn count(text: &str) -> Result<usize, Wrong> {
     })
 }
 
+/// A whole number above zero, or no bound at all.
+pub(super) fn count_or_off(text: &str) -> Result<Option<u32>, Wrong> {
+    if is_off(text) {
+        return Ok(None);
+    }
+    let count = count(text)
+        .map_err(|_| Wrong::new("neither a whole number above zero nor off", "write 64, say"))?;
+    Ok(Some(u32::try_from(count).unwrap_or(u32::MAX)))
+}
+
+/// `10/s`, `600/min`, `5000/h`, or no bound at all.
+pub(super) fn rate(text: &str) -> Result<Option<Rate>, Wrong> {
+    if is_off(text) {
+        return Ok(None);
+    }
+    let (count, unit) = split(text);
+    let window = match unit {
+        "/s" => Duration::from_secs(1),
+        "/min" => Duration::from_mins(1),
+        "/h" => Rate::LONGEST,
+        _ => Duration::ZERO,
+    };
+    let count = count.parse().ok().filter(|count| (1..=MOST_IN_A_WINDOW).contains(count));
+    match count {
+        Some(count) if !window.is_zero() => Ok(Some(Rate { count, window })),
+        Some(_) | None => Err(Wrong::new(
+            "not a rate between 1/h and 1000000/s",
+            "write a whole number and a time: 10/s, 600/min or 5000/h; or off",
+        )),
+    }
+}
+
+/// Some readers of YAML take the one for the other.
+fn is_off(text: &str) -> bool {
+    matches!(text, "off" | "false")
+}
+
 fn split(text: &str) -> (&str, &str) {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     text.split_at(digits)
@@ -60,6 +98,7 @@ fn scaled(count: &str, scale: u64) -> Option<u64> {
 }
 
 const DAY: u64 = 24 * 3_600_000;
+const MOST_IN_A_WINDOW: u32 = 1_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -80,6 +119,21 @@ mod tests {
         for text in ["32", "KiB", "1MB", "0B", "99999999999GiB"] {
             assert!(size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn rates_are_so_many_in_a_time_or_off() {
+        let of = |count, seconds| Some(Rate { count, window: Duration::from_secs(seconds) });
+        assert_eq!(rate("10/s").unwrap(), of(10, 1));
+        assert_eq!(rate("600/min").unwrap(), of(600, 60));
+        assert_eq!(rate("1000000/h").unwrap(), of(1_000_000, 3600));
+        assert_eq!((rate("off").unwrap(), rate("false").unwrap()), (None, None));
+        for text in ["10", "0/s", "/s", "10/m", "10 / s", "-1/s", "1.5/s", "1000001/s", "10/d", ""]
+        {
+            assert!(rate(text).is_err(), "{text}");
+        }
+        assert_eq!((count_or_off("7").unwrap(), count_or_off("off").unwrap()), (Some(7), None));
+        assert!(count_or_off("0").is_err() && count_or_off("none").is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::authenticate::Rejected;
 use super::authorize::Forbidden;
 use super::challenge::Challenge;
 use super::framing::Misframed;
+use super::limit::Spent;
 use super::proof::Unproven;
 use super::session::UnknownSession;
 use super::token::Principal;
@@ -38,6 +39,8 @@ pub enum Answer {
     InsufficientScope(Challenge, Forbidden),
     /// 404: MCP's word for a session that has ended. Whose it is, is not said.
     UnknownSession(UnknownSession),
+    /// 429: later; and who is refused, if that is known.
+    Throttled(Spent, Option<Forbidden>),
     /// 503: we cannot judge now.
     NoKeys,
     /// 503: nobody could say whether this proof has been used before.
@@ -100,6 +103,7 @@ impl Answer {
                 "insufficient_scope",
                 "the token lacks a scope that this request needs",
             )),
+            Self::Throttled(spent, _) => throttled(reply, spent),
             Self::NoKeys => unavailable(
                 reply,
                 "5",
@@ -141,6 +145,7 @@ impl Answer {
             Self::ProofsFull => Unproven::Full.code(),
             Self::BadCredentials(_) => "bad_credentials",
             Self::InsufficientScope(..) => "insufficient_scope",
+            Self::Throttled(spent, _) => spent.code(),
             Self::NoKeys => "no_keys",
             Self::NoIntrospection => "no_introspection",
             Self::Preflight(_) => "preflight",
@@ -162,8 +167,10 @@ impl Answer {
         if let Self::UnknownSession(unknown) = self {
             return Some(unknown.principal());
         }
-        let Self::InsufficientScope(_, forbidden) = self else { return None };
-        Some(forbidden.principal())
+        let (Self::InsufficientScope(_, who) | Self::Throttled(_, Some(who))) = self else {
+            return None;
+        };
+        Some(who.principal())
     }
 
     fn status(&self) -> StatusCode {
@@ -175,6 +182,7 @@ impl Answer {
             }
             Self::BadCredentials(_) | Self::Ambiguous => StatusCode::BAD_REQUEST,
             Self::InsufficientScope(..) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::Throttled(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoKeys | Self::NoIntrospection | Self::ProofsFull => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -252,6 +260,14 @@ fn with_nonce(reply: Builder, nonce: Option<HeaderValue>) -> Builder {
 
 fn challenged(reply: Builder, challenge: Challenge) -> Builder {
     stored_never(reply).header(header::WWW_AUTHENTICATE, challenge.into_header())
+}
+
+fn throttled(reply: Builder, spent: Spent) -> http::Result<Response<Bytes>> {
+    stored_never(reply)
+        .header(header::RETRY_AFTER, spent.retry_after())
+        .header("ratelimit-policy", spent.policy())
+        .header("ratelimit", spent.state())
+        .body(error(spent.code(), &spent.to_string()))
 }
 
 fn plain(reply: Builder, code: &str, why: &str) -> http::Result<Response<Bytes>> {

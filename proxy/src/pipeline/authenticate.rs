@@ -66,20 +66,26 @@ impl Verifier {
         }
     }
 
+    /// What is known of a token before it is judged.
+    pub(super) fn recall(&self, digest: Digest, now: SystemTime) -> Known {
+        let now = since_epoch(now);
+        let Some(verdict) = self.verdicts.get(&digest) else { return Known::Nothing };
+        if !self.stands(&verdict, now) {
+            let is_over = verdict.ends.is_some_and(|ends| now >= ends);
+            return if is_over { Known::Nothing } else { Known::ToHaveHeld };
+        }
+        let revoked = verdict.check_revoked(&self.revocations);
+        Known::Verdict(revoked.map(|()| VerifiedToken { verdict, remembered: true }))
+    }
+
     /// Believes `token` only if signature, issuer, audience, type and lifetime all hold at `now`.
-    pub fn verify(
+    pub(super) fn verify(
         &self,
         token: BearerToken<'_>,
+        digest: Digest,
         now: SystemTime,
     ) -> Result<VerifiedToken, Rejected> {
         let now = since_epoch(now);
-        let digest = token.digest();
-        if let Some(verdict) = self.verdicts.get(&digest)
-            && self.stands(&verdict, now)
-        {
-            verdict.check_revoked(&self.revocations)?;
-            return Ok(VerifiedToken { verdict, remembered: true });
-        }
         match self.judge(token, now) {
             Ok(verdict) => self.remember(digest, verdict),
             Err(Rejected::Unasked) => {
@@ -178,6 +184,15 @@ impl Sum for Memory {
             evicted: sum.evicted + one.evicted,
         })
     }
+}
+
+/// What a verifier remembers of a token.
+pub(super) enum Known {
+    /// A verdict that stands.
+    Verdict(Result<VerifiedToken, Rejected>),
+    /// It was good, and may be: keys have changed, or what its issuer said of it is too old.
+    ToHaveHeld,
+    Nothing,
 }
 
 /// A principal whose token verified. Only [`Verifier::verify`] makes one.

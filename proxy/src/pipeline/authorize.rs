@@ -4,6 +4,7 @@ use http::HeaderValue;
 
 use super::authenticate::Standing;
 use super::headers::Stamped;
+use super::limit::Place;
 use super::proof::Proven;
 use super::token::Principal;
 use crate::config::Scope;
@@ -25,7 +26,7 @@ impl Policy {
     pub fn authorize(&self, token: Proven) -> Result<Permit, Forbidden> {
         let principal = token.token().principal();
         if self.required.iter().all(|scope| principal.has_scope(scope.as_str())) {
-            return Ok(Permit { token, site: self.site, session: None });
+            return Ok(Permit { token, site: self.site, session: None, _place: None });
         }
         Err(Forbidden(token))
     }
@@ -38,12 +39,24 @@ pub struct Permit {
     token: Proven,
     site: usize,
     session: Option<HeaderValue>,
+    /// Counted for as long as the permit is held.
+    _place: Option<Place>,
 }
 
 impl Permit {
     /// Who may pass.
     pub fn principal(&self) -> &Principal {
         self.token.token().principal()
+    }
+
+    /// The same, counted among those that are open.
+    pub(super) fn placed(self, place: Option<Place>) -> Self {
+        Self { _place: place, ..self }
+    }
+
+    /// No leave after all.
+    pub(super) fn forfeit(self) -> Forbidden {
+        Forbidden(self.token)
     }
 
     /// Which site it is for.
@@ -87,7 +100,7 @@ impl Permit {
     }
 }
 
-/// The token is good, but not for this.
+/// The token is good, but not for this, or not now.
 #[derive(Debug)]
 pub struct Forbidden(Proven);
 

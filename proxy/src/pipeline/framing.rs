@@ -9,6 +9,8 @@ use super::session::{PROTOCOL_VERSION, SESSION_ID};
 /// The largest request that is looked at.
 #[derive(Clone, Debug)]
 pub struct Bounds {
+    /// Bytes in the target: path and query.
+    pub target_bytes: usize,
     /// Bytes in the head.
     pub header_bytes: usize,
     /// Fields in the head.
@@ -27,6 +29,9 @@ impl Bounds {
         let bytes: usize =
             headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let target = request.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        if target > self.target_bytes {
+            return Err(Misframed::TargetTooLong);
+        }
         if bytes + target > self.header_bytes || headers.len() > self.headers {
             return Err(Misframed::HeadTooLarge);
         }
@@ -114,6 +119,9 @@ pub enum Misframed {
     /// Where the body ends depends on the reader.
     #[error("the length of the body is given in more than one way")]
     Length,
+    /// Path and query.
+    #[error("the request target is too long")]
+    TargetTooLong,
     /// Too many fields or bytes.
     #[error("the request head is too large")]
     HeadTooLarge,

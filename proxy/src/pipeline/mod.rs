@@ -10,6 +10,7 @@ mod claims;
 pub mod framing;
 pub mod headers;
 mod jose;
+pub mod limit;
 mod metadata;
 mod origin;
 pub mod proof;

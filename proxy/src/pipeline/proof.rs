@@ -20,6 +20,7 @@ use serde_json::Value;
 use super::authenticate::VerifiedToken;
 use super::channel::Channel;
 use super::claims::Claims;
+use super::limit::Usage;
 use super::token::{BearerToken, Scheme};
 use crate::config;
 pub(super) use dpop::ALGORITHMS;
@@ -124,17 +125,18 @@ pub(super) struct Sent<'a> {
     pub(super) token: BearerToken<'a>,
 }
 
-/// What must outlive a change of the rules: which proofs have been used, and a secret of this
-/// process.
+/// What must outlive a change of the rules: which proofs have been used, who has used how much, and a
+/// secret of this process.
 pub struct Ledger {
     used: Used,
+    pub(super) usage: Usage,
     secret: [u8; 32],
 }
 
 impl Ledger {
     /// `secret` is random: whoever knows it can make nonces ahead of time.
     pub fn new(secret: [u8; 32]) -> Self {
-        Self { used: Used::new(), secret }
+        Self { used: Used::new(), usage: Usage::default(), secret }
     }
 
     /// What keys of this process's own are made from.

@@ -36,8 +36,8 @@ pub(crate) fn hardened(https_only: bool) -> impl Iterator<Item = (HeaderName, He
 
 const A_YEAR: &str = "max-age=31536000";
 
-const EXPOSED: &str =
-    "DPoP-Nonce, Mcp-Session-Id, Retry-After, WWW-Authenticate, X-Correlation-ID, X-Request-Id";
+const EXPOSED: &str = "DPoP-Nonce, Mcp-Session-Id, RateLimit, RateLimit-Policy, Retry-After, \
+    WWW-Authenticate, X-Correlation-ID, X-Request-Id";
 
 #[cfg(test)]
 mod tests {

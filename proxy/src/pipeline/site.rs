@@ -10,15 +10,16 @@ use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
 
 use super::answer::Answer;
-use super::authenticate::{Memory, Rejected, Standing, Told, Verifier};
+use super::authenticate::{Known, Memory, Rejected, Standing, Told, VerifiedToken, Verifier};
 use super::authorize::{Permit, Policy};
 use super::challenge::Challenges;
 use super::channel::Channel;
 use super::framing::Bounds;
 use super::headers::Relay;
+use super::limit::Limiter;
 use super::metadata::Metadata;
 use super::origin::{Doors, ForeignOrigin};
-use super::proof::{Proofs, Sent, Unproven};
+use super::proof::{Proofs, Proven, Sent, Unproven};
 use super::session::{Sessions, Unsealable};
 use super::token::{BearerToken, NoBearer, Scheme};
 use super::{Cells, Decision, asked_headers};
@@ -36,6 +37,7 @@ pub(crate) struct Site {
     proofs: Proofs,
     policy: Policy,
     sessions: Sessions,
+    limiter: Limiter,
     relay: Relay,
     upstream: Upstream,
 }
@@ -77,6 +79,7 @@ impl Site {
             metadata,
             verifier: Verifier::new(site, rules, cells),
             proofs: Proofs::new(site, &rules.dpop, Arc::clone(&cells.ledger)),
+            limiter: Limiter::new(&site.resource, &rules.rates, Arc::clone(&cells.ledger)),
             policy: Policy::new(number, &site.scopes),
             sessions: Sessions::new(&site.resource, &rules.session_keys, cells.ledger.secret()),
             relay: Relay::new(site),
@@ -139,37 +142,24 @@ impl Site {
         self.doors.check_origin(request).ok().flatten().cloned()
     }
 
-    /// Authenticate, then have it proven, then authorize: the only way to a [`Permit`].
+    /// The only way to a [`Permit`].
     pub(super) fn admit(&self, call: Call<'_>, bounds: &Bounds) -> Decision {
-        let Call { request, channel, asked, now } = call;
-        let page = match self.doors.check_origin(request) {
+        let page = match self.doors.check_origin(call.request) {
             Ok(page) => page,
             Err(ForeignOrigin) => return Decision::Answer(Answer::ForeignOrigin),
         };
         // Browsers ask without a token, and a page that may not call has been turned away.
-        if page.is_some() && is_preflight(request) {
-            return Decision::Answer(Answer::Preflight(asked_headers(request)));
+        if page.is_some() && is_preflight(call.request) {
+            return Decision::Answer(Answer::Preflight(asked_headers(call.request)));
         }
-        let (scheme, token) = match BearerToken::from_headers(&request.headers) {
-            Ok(credentials) => credentials,
-            Err(why) => return Decision::Answer(self.ask_for_token(why)),
-        };
-        let verified = match asked {
-            Asked::Nobody | Asked::ForKeys => self.verifier.verify(token, now),
-            Asked::About(told) => self.verifier.learn(token, told, now),
-        };
-        let verified = match (verified, asked) {
-            (Ok(verified), _) => verified,
-            (Err(Rejected::UnknownKey(key)), Asked::Nobody) => return Decision::NeedKey(key),
-            (Err(Rejected::Unasked), Asked::Nobody | Asked::ForKeys) => {
-                return Decision::NeedIntrospection(self.verifier.inquiry(token));
-            }
-            (Err(why), _) => return Decision::Answer(self.reject(why, scheme)),
-        };
-        let sent = Sent { request, channel, scheme, token };
-        let proven = match self.proofs.prove(verified, &sent, now) {
+        let proven = match self.authenticate(&call) {
             Ok(proven) => proven,
-            Err(why) => return Decision::Answer(self.distrust(why, now)),
+            Err(decision) => {
+                if is_failure(&decision) {
+                    self.limiter.count_failure(call.channel.address, call.now);
+                }
+                return decision;
+            }
         };
         let permit = match self.policy.authorize(proven) {
             Ok(permit) => permit,
@@ -178,13 +168,60 @@ impl Site {
                 return Decision::Answer(Answer::InsufficientScope(challenge, forbidden));
             }
         };
-        if let Err(why) = bounds.check_content(request) {
+        if let Err(why) = bounds.check_content(call.request) {
             return Decision::Answer(Answer::Misframed(why));
         }
-        match self.sessions.resume(permit, &request.headers) {
-            Ok(permit) => Decision::Forward(permit),
-            Err(unknown) => Decision::Answer(Answer::UnknownSession(unknown)),
+        let permit = match self.sessions.resume(permit, &call.request.headers) {
+            Ok(permit) => permit,
+            Err(unknown) => return Decision::Answer(Answer::UnknownSession(unknown)),
+        };
+        match self.limiter.count(permit.principal(), call.now) {
+            Ok(place) => Decision::Forward(permit.placed(place)),
+            Err(spent) => Decision::Answer(Answer::Throttled(spent, Some(permit.forfeit()))),
         }
+    }
+
+    /// Verify, then have it proven; else what to do instead.
+    fn authenticate(&self, call: &Call<'_>) -> Result<Proven, Decision> {
+        let Call { request, channel, asked, now } = *call;
+        let (scheme, token) = BearerToken::from_headers(&request.headers)
+            .map_err(|why| Decision::Answer(self.ask_for_token(why)))?;
+        let verified = match self.verify(token, call)? {
+            Ok(verified) => verified,
+            Err(Rejected::UnknownKey(key)) if matches!(asked, Asked::Nobody) => {
+                return Err(Decision::NeedKey(key));
+            }
+            Err(Rejected::Unasked) if !matches!(asked, Asked::About(_)) => {
+                return Err(Decision::NeedIntrospection(self.verifier.inquiry(token)));
+            }
+            Err(why) => return Err(Decision::Answer(self.reject(why, scheme))),
+        };
+        let sent = Sent { request, channel, scheme, token };
+        let proven = self.proofs.prove(verified, &sent, now);
+        proven.map_err(|why| Decision::Answer(self.distrust(why, now)))
+    }
+
+    /// A token that is known to have been good is taken from any source: one that fails too often may be the
+    /// door of many. Others wait. What the issuer was asked for is judged in any case.
+    fn verify(
+        &self,
+        token: BearerToken<'_>,
+        call: &Call<'_>,
+    ) -> Result<Result<VerifiedToken, Rejected>, Decision> {
+        let Call { channel, asked, now, .. } = *call;
+        if let Asked::About(told) = asked {
+            return Ok(self.verifier.learn(token, told, now));
+        }
+        let digest = token.digest();
+        match (self.verifier.recall(digest, now), asked) {
+            (Known::Verdict(verdict), _) => return Ok(verdict),
+            (Known::Nothing, Asked::Nobody) => {
+                let room = self.limiter.check_failures(channel.address, now);
+                room.map_err(|spent| Decision::Answer(Answer::Throttled(spent, None)))?;
+            }
+            (Known::Nothing | Known::ToHaveHeld, _) => (),
+        }
+        Ok(self.verifier.verify(token, digest, now))
     }
 
     fn ask_for_token(&self, why: NoBearer) -> Answer {
@@ -218,6 +255,14 @@ impl Site {
         }
         Answer::Unproven(self.challenges.unproven(why), why, self.proofs.nonce(now))
     }
+}
+
+/// Whether it speaks against the source. To come without a token, or without a nonce, is how every
+/// client begins.
+fn is_failure(decision: &Decision) -> bool {
+    let Decision::Answer(answer) = decision else { return false };
+    matches!(answer, Answer::BadCredentials(_) | Answer::InvalidToken(..))
+        || matches!(answer, Answer::Unproven(_, why, _) if *why != Unproven::Nonce)
 }
 
 fn is_preflight(request: &Parts) -> bool {

@@ -14,7 +14,8 @@ issuers: [{issuer: https://id.example}]
 upstream: {address: unix:/run/backend.sock}
 ";
     let config = Config::parse(text).unwrap();
-    let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 1 << 20 };
+    let bounds =
+        Bounds { target_bytes: 8 << 10, header_bytes: 32 << 10, headers: 100, body_bytes: 1 << 20 };
     Pipeline::new(&config.rules, bounds, &cells(Arc::default()))
 }
 

@@ -78,7 +78,8 @@ pub(super) fn sign(key: &Ed25519KeyPair, header: &[u8], payload: &[u8]) -> Strin
 
 /// A pipeline of that configuration.
 pub(super) fn pipeline(config: &Config, keyring: Arc<Keyring>) -> Pipeline {
-    let bounds = Bounds { header_bytes: 32 << 10, headers: 100, body_bytes: 1 << 20 };
+    let bounds =
+        Bounds { target_bytes: 8 << 10, header_bytes: 32 << 10, headers: 100, body_bytes: 1 << 20 };
     let keyrings = vec![keyring; config.rules.issuers.len()];
     let ledger = Arc::new(Ledger::new([0; 32]));
     let cells = Cells { keyrings, revocations: Arc::default(), ledger };

@@ -21,6 +21,7 @@ pub(super) fn refuse(reply: Builder, why: Misframed) -> http::Result<Response<By
         | Misframed::Host
         | Misframed::Method
         | Misframed::Length
+        | Misframed::TargetTooLong
         | Misframed::HeadTooLarge
         | Misframed::BodyTooLarge
         | Misframed::Target
@@ -46,6 +47,7 @@ pub(super) fn status(why: Misframed) -> StatusCode {
         | Misframed::Repeated
         | Misframed::Torn => StatusCode::BAD_REQUEST,
         Misframed::Method => StatusCode::METHOD_NOT_ALLOWED,
+        Misframed::TargetTooLong => StatusCode::URI_TOO_LONG,
         Misframed::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         Misframed::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Misframed::TooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -58,6 +60,7 @@ pub(super) fn label(why: Misframed) -> &'static str {
         Misframed::Host => "bad_host",
         Misframed::Method => "bad_method",
         Misframed::Length => "bad_length",
+        Misframed::TargetTooLong => "target_too_long",
         Misframed::HeadTooLarge => "head_too_large",
         Misframed::BodyTooLarge => "body_too_large",
         Misframed::Target => "bad_target",

@@ -41,7 +41,12 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
         let keyring = Arc::new(Keyring::default());
         let algorithms = &config.rules.issuers[0].algorithms;
         keyring.replace(jwks::parse(set.to_string().as_bytes(), algorithms).unwrap().keys);
-        let bounds = Bounds { header_bytes: 64 << 10, headers: 100, body_bytes: 1 << 20 };
+        let bounds = Bounds {
+            target_bytes: 8 << 10,
+            header_bytes: 64 << 10,
+            headers: 100,
+            body_bytes: 1 << 20,
+        };
         let pipeline = Pipeline::new(&config.rules, bounds, &cells(keyring));
         Self { pipeline, key }
     }

@@ -28,14 +28,15 @@ pub(super) struct Usage {
 
 /// One resource's limits.
 pub(super) struct Limiter {
-    site: Box<str>,
+    site: Mark,
     rates: Rates,
     ledger: Arc<Ledger>,
 }
 
 impl Limiter {
     pub(super) fn new(resource: &Resource, rates: &Rates, ledger: Arc<Ledger>) -> Self {
-        Self { site: resource.as_str().into(), rates: rates.clone(), ledger }
+        let site = ledger.usage.marker.mark(&Whose::Site(resource.as_str()));
+        Self { site, rates: rates.clone(), ledger }
     }
 
     /// Whether a token of this source, of which nothing is known, is to be looked at now.
@@ -62,7 +63,7 @@ impl Limiter {
         now: SystemTime,
     ) -> Result<Option<Place>, Spent> {
         let rates = &self.rates;
-        let (usage, site, issuer) = (&self.ledger.usage, &*self.site, &*caller.issuer);
+        let (usage, site, issuer) = (&self.ledger.usage, self.site, &*caller.issuer);
         let principal =
             || usage.marker.mark(&Whose::Principal { site, issuer, subject: &caller.subject });
         let place = match rates.streams_per_principal {

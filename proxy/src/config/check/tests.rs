@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{ClientAuthentication, IntrospectionEndpoint, Nonces, Source};
+use crate::config::{ClientAuthentication, IntrospectionEndpoint, Nonces, Rate, Source};
 
 const GOOD: &str = "\
 listen: 127.0.0.1:8443
@@ -40,6 +40,8 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     assert_eq!(format!("{:?}", written.boot.limits), format!("{:?}", minimal.boot.limits));
     assert_eq!(written.boot.proxies.client_from, minimal.boot.proxies.client_from);
     assert_eq!(minimal.boot.proxies.networks, []);
+    let with_tls = Config::parse(&GOOD.replace("off", "{certificate: a, key: b}")).unwrap();
+    assert_eq!(written.rules.rates, with_tls.rules.rates);
     assert_eq!(written.boot.admin, minimal.boot.admin);
     assert_eq!(written.boot.listen, minimal.boot.listen);
     assert_eq!(written.boot.log, minimal.boot.log);
@@ -89,6 +91,42 @@ fn no_claim_takes_the_place_of_what_every_request_says() {
         let spoilt = format!("tls: off\nforward: {{claims: {{email: {header}}}}}\n");
         refuses("tls: off\n", &spoilt, 3, "forward.claims.email");
     }
+}
+
+#[test]
+fn failures_are_limited_where_sources_are_known() {
+    let limited = |tls: &str| {
+        let config = Config::parse(&GOOD.replace("tls: off", tls)).unwrap();
+        config.rules.rates.failed_authentication.is_some()
+    };
+    assert!(limited("tls: {certificate: a, key: b}"));
+    assert!(!limited("tls: off") && !limited("tls: terminated-in-front"));
+    assert!(limited("tls: terminated-in-front\ntrusted_proxies: {networks: [10.0.0.0/8]}"));
+    assert!(limited("tls: off\nlimits: {failed_authentication: 1/s}"));
+    assert!(!limited("tls: {certificate: a, key: b}\nlimits: {failed_authentication: off}"));
+}
+
+#[test]
+fn a_limit_is_a_rate_a_number_or_off() {
+    let with = |limits: &str| format!("tls: off\nlimits: {{{limits}}}\n");
+    let rates = |limits: &str| {
+        let text = GOOD.replace("tls: off\n", &with(limits));
+        Config::parse(&text).unwrap().rules.rates
+    };
+    assert_eq!(rates("streams_per_principal: off").streams_per_principal, None);
+    assert_eq!(rates("streams_per_principal: 7").streams_per_principal, Some(7));
+    let rate = Rate { count: 5, window: Duration::from_secs(1) };
+    assert_eq!(rates("requests_per_client: 5/s").requests_per_client, Some(rate));
+    for key in ["failed_authentication", "requests_per_principal", "requests_per_client"] {
+        let spoilt = with(&format!("{key}: 5"));
+        refuses("tls: off\n", &spoilt, 3, &format!("limits.{key}"));
+    }
+    let none = with("streams_per_principal: 0");
+    refuses("tls: off\n", &none, 3, "limits.streams_per_principal");
+    let more = with("target_bytes: 9KiB, header_bytes: 8KiB");
+    refuses("tls: off\n", &more, 3, "limits.target_bytes");
+    let less = GOOD.replace("tls: off\n", &with("header_bytes: 4KiB"));
+    assert!(Config::parse(&less).is_ok(), "a target that fits no head is refused with it");
 }
 
 #[test]

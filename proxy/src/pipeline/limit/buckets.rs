@@ -26,7 +26,7 @@ type Set = [Bucket; 8];
 
 #[derive(Clone, Copy, Default)]
 struct Bucket {
-    tag: u64,
+    mark: u64,
     /// Nanoseconds since 1970.
     full_at: u64,
 }
@@ -40,10 +40,10 @@ impl Buckets {
         let then = room(owed, rate)?;
         let place = set
             .iter()
-            .position(|bucket| bucket.tag == mark.tag)
+            .position(|bucket| bucket.mark == mark.0)
             .or_else(|| (0..set.len()).min_by_key(|place| set.get(*place).map(|b| b.owes(now))));
         if let Some(bucket) = place.and_then(|place| set.get_mut(place)) {
-            *bucket = Bucket { tag: mark.tag, full_at: now.saturating_add(then) };
+            *bucket = Bucket { mark: mark.0, full_at: now.saturating_add(then) };
         }
         Ok(())
     }
@@ -56,7 +56,7 @@ impl Buckets {
 
     fn set(&self, mark: Mark) -> Option<MutexGuard<'_, Set>> {
         let sets = self.0.get_or_init(|| (0..SETS).map(|_| Mutex::default()).collect());
-        let set = usize::try_from(mark.place % SETS).ok().and_then(|index| sets.get(index))?;
+        let set = usize::try_from(mark.0 % SETS).ok().and_then(|index| sets.get(index))?;
         // Whatever a panic left there is a time and nothing worse.
         Some(set.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -72,7 +72,7 @@ impl Bucket {
 }
 
 fn owed_by(set: &Set, mark: Mark, rate: Rate, now: u64) -> u64 {
-    let bucket = set.iter().find(|bucket| bucket.tag == mark.tag);
+    let bucket = set.iter().find(|bucket| bucket.mark == mark.0);
     let owed = bucket.map_or(0, |bucket| bucket.owes(now));
     if owed > capacity(rate) { 0 } else { owed }
 }
@@ -105,8 +105,8 @@ mod tests {
 
     fn mark(number: u64) -> Mark {
         // As a hash would spread them.
-        let mixed = number.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        Mark { place: mixed >> 32, tag: mixed ^ (mixed >> 29) }
+        let mixed = (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        Mark(mixed ^ (mixed >> 29))
     }
 
     fn at(milliseconds: u64) -> Duration {
@@ -151,7 +151,7 @@ mod tests {
         let buckets = Buckets::default();
         empty(&buckets, mark(1), at(0));
         assert_eq!(buckets.take(mark(2), RATE, at(0)), Ok(()));
-        let neighbour = Mark { tag: mark(1).tag ^ 1, ..mark(1) };
+        let neighbour = Mark(mark(1).0.wrapping_add(SETS));
         assert_eq!(buckets.take(neighbour, RATE, at(0)), Ok(()), "in the same set");
     }
 

@@ -3,20 +3,18 @@
 use std::hash::{BuildHasher as _, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 
-/// A keyed hash of whom it stands for, twice as long as std's.
+/// A keyed hash of whom it stands for. That two of 65,536 share one by chance is as likely as to guess
+/// a number of ten digits at once; they would share what they may use, and nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) place: u64,
-    pub(super) tag: u64,
-}
+pub(super) struct Mark(pub(super) u64);
 
-/// Random keys of this process: nobody can choose whom they are taken for.
+/// The key is random and of this process: nobody can choose whom they are taken for.
 #[derive(Default)]
-pub(super) struct Marker(RandomState, RandomState);
+pub(super) struct Marker(RandomState);
 
 impl Marker {
     pub(super) fn mark(&self, whose: &Whose<'_>) -> Mark {
-        Mark { place: self.0.hash_one(whose), tag: self.1.hash_one(whose) }
+        Mark(self.0.hash_one(whose))
     }
 }
 
@@ -25,8 +23,9 @@ impl Marker {
 #[derive(Clone, Copy, Hash)]
 pub(super) enum Whose<'a> {
     Source(Source),
-    Principal { site: &'a str, issuer: &'a str, subject: &'a str },
-    Client { site: &'a str, issuer: &'a str, client: &'a str },
+    Site(&'a str),
+    Principal { site: Mark, issuer: &'a str, subject: &'a str },
+    Client { site: Mark, issuer: &'a str, client: &'a str },
 }
 
 /// One customer of somebody's network, as far as addresses tell.
@@ -51,7 +50,7 @@ impl Source {
 
 impl Hash for Mark {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.tag);
+        state.write_u64(self.0);
     }
 }
 
@@ -68,8 +67,8 @@ impl Hasher for MarkHasher {
         self.0 = bytes.iter().fold(self.0, |all, byte| all.rotate_left(8) ^ u64::from(*byte));
     }
 
-    fn write_u64(&mut self, tag: u64) {
-        self.0 = tag;
+    fn write_u64(&mut self, mark: u64) {
+        self.0 = mark;
     }
 }
 
@@ -93,19 +92,21 @@ mod tests {
     #[test]
     fn texts_do_not_run_together_and_kinds_do_not_meet() {
         let marker = Marker::default();
+        let [site, other] = ["s", "sa"].map(|site| marker.mark(&Whose::Site(site)));
         let principal = |site, issuer, subject| Whose::Principal { site, issuer, subject };
         let all = [
-            principal("s", "a", "bc"),
-            principal("s", "ab", "c"),
-            principal("sa", "b", "c"),
-            principal("s", "", "abc"),
-            principal("s", "a\u{ff}", "bc"),
-            principal("s", "a", "\u{ff}bc"),
-            principal("s", "a\0b", "c"),
-            principal("s", "a", "b\0c"),
-            principal("s", "a|b", "c"),
-            principal("s", "a", "b|c"),
-            Whose::Client { site: "s", issuer: "a", client: "bc" },
+            principal(site, "a", "bc"),
+            principal(site, "ab", "c"),
+            principal(other, "a", "bc"),
+            principal(site, "", "abc"),
+            principal(site, "a\u{ff}", "bc"),
+            principal(site, "a", "\u{ff}bc"),
+            principal(site, "a\0b", "c"),
+            principal(site, "a", "b\0c"),
+            principal(site, "a|b", "c"),
+            principal(site, "a", "b|c"),
+            Whose::Client { site, issuer: "a", client: "bc" },
+            Whose::Site("abc"),
             Whose::Source(Source::V4(0)),
             Whose::Source(Source::V6(0)),
         ];

@@ -195,7 +195,7 @@ pub(super) enum Known {
     Nothing,
 }
 
-/// A principal whose token verified. Only [`Verifier::verify`] makes one.
+/// A principal whose token verified. Only a [`Verifier`] makes one.
 #[must_use]
 pub struct VerifiedToken {
     verdict: Arc<Verdict>,

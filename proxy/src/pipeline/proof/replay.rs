@@ -46,8 +46,14 @@ impl Used {
 }
 
 impl Shard {
-    /// A clock that goes back forgets nothing.
+    /// A clock that goes back a little forgets nothing. One that goes back far was wrong before: what
+    /// is remembered ages from now on, or nothing would be forgotten before it is there again, and
+    /// nobody let in. So a proof from that time may be used once more when that time comes.
     fn turn(&mut self, generation: u64) {
+        if generation + 1 < self.generation {
+            self.before.extend(self.current.drain());
+            self.generation = generation;
+        }
         if generation <= self.generation {
             return;
         }
@@ -61,7 +67,8 @@ impl Shard {
         if self.current.contains(&name) || self.before.contains(&name) {
             return Err(Unproven::Replayed);
         }
-        if self.current.len() >= MOST {
+        // After a step back there may be more than one generation's in the older one.
+        if self.current.len() >= MOST || self.current.len() + self.before.len() >= 2 * MOST {
             return Err(Unproven::Full);
         }
         self.current.insert(name);
@@ -127,6 +134,31 @@ mod tests {
         let used = Used::new();
         assert_eq!(used.note(&KEY, "a", at(10_000)), Ok(()));
         assert_eq!(used.note(&KEY, "a", at(0)), Err(Unproven::Replayed));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_keeps_nobody_out_for_long() {
+        let used = Used::new();
+        for id in 0..MOST {
+            assert_eq!(used.note(&KEY, &id.to_string(), at(1_000_000)), Ok(()));
+        }
+        assert_eq!(used.note(&KEY, "new", at(1_000_000)), Err(Unproven::Full));
+        assert_eq!(used.note(&KEY, "new", at(1_200)), Ok(()), "the clock is right again");
+        assert_eq!(used.note(&KEY, "new", at(1_320)), Err(Unproven::Replayed), "as ever");
+        assert_eq!(used.note(&KEY, "new", at(1_440)), Ok(()), "forgotten, as ever");
+    }
+
+    #[test]
+    fn a_clock_that_jumps_to_and_fro_does_not_make_the_store_grow() {
+        let used = Used::new();
+        let mut noted = 0;
+        for jump in 0..8 {
+            let now = at(1_000_000 - jump * 10_000);
+            let ids = (0..MOST).map(|id| format!("{jump} {id}"));
+            noted += ids.filter(|id| used.note(&KEY, id, now).is_ok()).count();
+        }
+        assert_eq!(noted, 2 * MOST);
+        assert_eq!(used.note(&KEY, "new", at(930_000 + 240)), Ok(()), "the next generations");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 mod certificates;
 mod conformance;
+mod eras;
 mod issuers;
 mod page;
 mod post;

@@ -79,6 +79,88 @@ fn events_arrive_byte_for_byte() {
     assert!(wire.stream_ends());
 }
 
+const COMMENT: &str = ": keep-alive\n\n";
+
+#[test]
+fn a_silent_stream_shows_that_it_is_alive() {
+    let identity = Identity::new();
+    let quick = "limits: {stream_keepalive: 150ms}";
+    let world = World::with(&format!("{}\n{quick}", identity.settings()));
+    let mut wire = identity.connect(world.gateway);
+    wire.send(format!(
+        "GET /mcp HTTP/1.1\r\nHost: mcp.example\r\nAuthorization: Bearer {}\r\n\
+         x-answer: stream\r\n\r\n",
+        world.issuer.token()
+    ));
+    assert!(wire.head().starts_with("HTTP/1.1 200"));
+    world.upstream.next();
+    for event in EVENTS.iter().filter(|event| !event.contains("keep-alive")) {
+        (0..3).for_each(|_| assert_eq!(wire.chunk(), COMMENT));
+        world.upstream.say(event);
+        let said = format!("data: {event}\n\n");
+        // One more comment may have been on its way.
+        let heard = std::iter::repeat_with(|| wire.chunk()).find(|chunk| chunk != COMMENT);
+        assert_eq!(heard.unwrap(), said);
+    }
+    world.upstream.say("");
+    let end = std::iter::repeat_with(|| wire.chunk()).find(|chunk| chunk != COMMENT);
+    assert_eq!(end.unwrap(), "", "the last chunk, whole");
+    assert!(wire.is_silent_for(Duration::from_millis(500)), "nothing after its end");
+    assert_eq!(wire.call(&world.issuer.token()).status, 200);
+    assert!(wire.is_silent_for(Duration::from_millis(500)), "nor after an answer");
+}
+
+#[test]
+fn nothing_is_put_into_an_event_or_into_anything_else() {
+    let world = World::with("limits: {stream_keepalive: 50ms}");
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let events = "Content-Type: text/event-stream";
+    let chunked = "Transfer-Encoding: chunked";
+    for (head, body) in [
+        (format!("{events}\\r\\n{chunked}"), "7\\r\\ndata: a\\r\\n"),
+        (format!("{events}\\r\\n{chunked}"), "9\\r\\ndata: a\\r\\n\\r\\n"),
+        (format!("{events}\\r\\nContent-Encoding: gzip\\r\\n{chunked}"), ""),
+        (format!("Content-Type: application/json\\r\\n{chunked}"), ""),
+    ] {
+        let answer = format!("HTTP/1.1 200 OK\\r\\n{head}\\r\\n\\r\\n{body}");
+        let mut wire = world.connect();
+        wire.send(format!(
+            "GET /mcp HTTP/1.1\r\nHost: mcp.example\r\nAuthorization: {bearer}\r\n\
+             x-answer: {answer}\r\n\r\n"
+        ));
+        assert!(wire.head().starts_with("HTTP/1.1 200"));
+        if !body.is_empty() {
+            assert!(wire.chunk().starts_with("data: a"));
+        }
+        assert!(wire.is_silent_for(Duration::from_millis(400)), "{answer}");
+    }
+}
+
+/// What arrives in one piece is told of in one go.
+#[test]
+fn a_stream_whose_first_event_came_with_its_head_shows_it_too() {
+    let world = World::with("limits: {stream_keepalive: 50ms}");
+    let answer = "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\n\
+                  Transfer-Encoding: chunked\\r\\n\\r\\nb\\r\\ndata: a\\r\\n\\r\\n\\r\\n";
+    let mut wire = world.connect();
+    wire.send(format!(
+        "GET /mcp HTTP/1.1\r\nHost: mcp.example\r\nAuthorization: Bearer {}\r\n\
+         x-answer: {answer}\r\n\r\n",
+        world.issuer.token()
+    ));
+    assert!(wire.head().starts_with("HTTP/1.1 200"));
+    assert_eq!(wire.chunk(), "data: a\r\n\r\n");
+    (0..3).for_each(|_| assert_eq!(wire.chunk(), COMMENT));
+}
+
+#[test]
+fn a_silent_stream_stays_silent_where_the_operator_says_so() {
+    let world = World::with("limits: {stream_keepalive: off}");
+    let mut wire = open(&world, "GET");
+    assert!(wire.is_silent_for(Duration::from_millis(500)));
+    hears_each_at_once(&world, &mut wire);
+}
+
 /// A broken stream is taken up where it broke: the server is told, and nobody else answers.
 #[test]
 fn a_stream_is_taken_up_again_at_the_event_that_its_client_names() {

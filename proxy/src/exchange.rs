@@ -17,7 +17,7 @@ use crate::pipeline::token::Principal;
 use crate::pipeline::trail::Arrival;
 use crate::record::Outcome;
 use crate::snapshot::Snapshot;
-use crate::stream::Watch;
+use crate::stream::{Events, Watch};
 use crate::upstream::Line;
 
 /// One request, start to finish, under one snapshot.
@@ -32,6 +32,8 @@ pub(crate) struct Exchange {
     pub(crate) page: Option<HeaderValue>,
     pub(crate) line: Option<Arc<Line>>,
     pub(crate) watch: Option<Watch>,
+    /// If it is a stream of events that is answered with.
+    pub(crate) events: Option<Events>,
     body_bytes: usize,
 }
 
@@ -57,6 +59,7 @@ impl Exchange {
             page: None,
             line: None,
             watch: None,
+            events: None,
             body_bytes: 0,
         }
     }

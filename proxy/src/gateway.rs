@@ -2,6 +2,7 @@
 
 mod downstream;
 mod failure;
+mod streams;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -29,7 +30,7 @@ use crate::pipeline::trail::{Arrival, Trail};
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
-use crate::stream::{Changes, Watch};
+use crate::stream::Changes;
 use crate::upstream::{Line, Peers};
 use downstream::DRAIN;
 
@@ -199,26 +200,29 @@ impl ProxyHttp for Gateway {
 
     async fn response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
         let permit = exchange.permit()?;
-        let standing = permit.standing();
         downstream::tidy(response);
         if let Some(nonce) = permit.nonce() {
             response.insert_header(DPOP_NONCE, nonce)?;
         }
         downstream::seal_session(response, exchange.site()?, permit)?;
         downstream::finish(response, exchange)?;
-        // Of known length, it is an answer on its way; else it goes on until somebody ends it.
-        let is_stream = !response.status.is_informational()
-            && !response.headers.contains_key(http::header::CONTENT_LENGTH);
-        if is_stream && let Some(line) = exchange.line.take() {
-            let snapshot = Arc::clone(&exchange.snapshot);
-            exchange.watch = Some(Watch::start(snapshot, standing, line, self.changes.clone()));
-        }
-        Ok(())
+        streams::begin(session, response, exchange, &self.changes)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Duration>> {
+        streams::go_on(exchange, body.as_deref(), end);
+        Ok(None)
     }
 
     async fn request_body_filter(

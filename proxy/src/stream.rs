@@ -1,5 +1,7 @@
 //! An open stream outlasts the moment at which its token was judged, but not the token.
 
+mod events;
+
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -10,6 +12,7 @@ use tokio::time::timeout;
 use crate::pipeline::authenticate::{Rejected, Standing};
 use crate::snapshot::Snapshot;
 use crate::upstream::Line;
+pub(crate) use events::Events;
 
 /// Ends one stream when its token does. Dropped with the request, however that ends.
 pub(crate) struct Watch {

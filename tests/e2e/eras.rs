@@ -48,7 +48,7 @@ fn an_official_server_keeps_its_sessions_and_its_clients_hold_others() {
     let told = stage.client("sessions");
     let steps = told["steps"].as_array().unwrap();
     let mut methods: Vec<&Value> = steps.iter().map(|step| &step[0]).collect();
-    methods.sort_by_key(|method| method.to_string());
+    methods.sort_by_key(ToString::to_string);
     assert_eq!(json!(methods), json!(["DELETE", "GET", "POST", "POST", "POST", "POST"]));
     assert!(steps.iter().all(|step| step[1] == 200 || step[1] == 202), "{told}");
     let held = steps[1][2].as_str().unwrap();

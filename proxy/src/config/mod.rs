@@ -113,6 +113,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Time between two parts of a request body.
     pub body_timeout: Duration,
+    /// How long a stream of events may be silent before a comment is put in, if at all.
+    pub stream_keepalive: Option<Duration>,
     /// Time a client may refuse to take what we write.
     pub write_timeout: Duration,
     /// Size of a request's target: path and query.

@@ -26,6 +26,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
         })
 }
 
+/// The same, or `off`.
+pub(super) fn duration_or_off(text: &str) -> Result<Option<Duration>, Wrong> {
+    match text {
+        "off" | "false" => Ok(None),
+        _ => duration(text).map(Some),
+    }
+}
+
 /// `4MiB`, `32KiB`, `512B`.
 pub(super) fn size(text: &str) -> Result<usize, Wrong> {
     let (count, unit) = split(text);
@@ -111,6 +119,13 @@ mod tests {
         for text in ["30", "s", "-1s", "0s", "25h", "1.5s", "30 s", "99999999999999999999h"] {
             assert!(duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_may_be_off_is_off_or_a_duration() {
+        assert_eq!(duration_or_off("off").unwrap(), None);
+        assert_eq!(duration_or_off("15s").unwrap(), Some(Duration::from_secs(15)));
+        assert!(duration_or_off("0s").is_err() && duration_or_off("never").is_err());
     }
 
     #[test]

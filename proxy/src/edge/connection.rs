@@ -8,6 +8,7 @@ use std::time::Duration;
 use pingora_core::protocols::Digest;
 use tokio::time::Instant;
 
+use super::pulse::Pulse;
 use crate::config::Limits;
 
 /// One client's connection. Requests reach it through pingora's digest.
@@ -22,6 +23,7 @@ pub(crate) struct Connection {
     deadline: AtomicU64,
     bodies: AtomicU32,
     body_moved: AtomicU64,
+    pulse: Pulse,
 }
 
 /// What is known once it is open.
@@ -65,6 +67,7 @@ pub(super) struct Wait {
 impl Connection {
     pub(super) fn new(opened: Opened, limits: &Limits) -> Self {
         let connection = Self {
+            pulse: Pulse::new(opened.start, limits.stream_keepalive),
             opened,
             header_timeout: limits.header_timeout,
             idle_timeout: limits.idle_timeout,
@@ -113,6 +116,26 @@ impl Connection {
         if !self.opened.is_h2 {
             self.expect(Phase::Idle);
         }
+    }
+
+    /// A stream of events is about to be written. Only HTTP/1.1 connections carry one thing at a time,
+    /// so that this means something.
+    pub(crate) fn begins_events(&self) {
+        self.pulse.begins();
+    }
+
+    /// A piece of it is; whether an event ends with it.
+    pub(crate) fn says_events(&self, ends_event: bool) {
+        self.pulse.says(ends_event);
+    }
+
+    /// That stream is over.
+    pub(crate) fn ends_events(&self) {
+        self.pulse.stops();
+    }
+
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// Whether no request is being served on it.

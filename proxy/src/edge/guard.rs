@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::connection::{Connection, Phase};
+use super::pulse::COMMENT;
 
 /// A plain or a TLS stream of pingora's.
 pub(super) trait Transport:
@@ -60,6 +61,7 @@ pub(super) struct Guarded<S> {
     digest: Arc<ProxyDigest>,
     alarm: Option<Pin<Box<Sleep>>>,
     write_alarm: Option<Pin<Box<Sleep>>>,
+    pulse: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: Transport> Guarded<S> {
@@ -75,6 +77,29 @@ impl<S: Transport> Guarded<S> {
             digest: Arc::new(digest),
             alarm: None,
             write_alarm: None,
+            pulse: None,
+        }
+    }
+
+    /// Says something on a stream of events that has been silent for long. pingora has no place for
+    /// that, but it always reads while a stream is silent, to see whether the client has gone.
+    fn break_silence(&mut self, cx: &mut Context<'_>) {
+        while let Some(due) = self.connection.pulse().due() {
+            let alarm = self.pulse.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            if alarm.deadline() != due {
+                alarm.as_mut().reset(due);
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            // Nothing is waiting to be written, so that the buffer has room and takes all of it.
+            self.connection.pulse().says(true);
+            self.connection.pulse().writes();
+            drop(Pin::new(&mut self.inner).poll_write(cx, COMMENT));
+            // What does not leave now leaves with what comes next; a broken connection shows there.
+            if let Poll::Ready(Ok(())) = Pin::new(&mut self.inner).poll_flush(cx) {
+                self.connection.pulse().flushed();
+            }
         }
     }
 
@@ -126,7 +151,10 @@ impl<S: Transport> AsyncRead for Guarded<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.inner).poll_read(cx, buffer);
         let late = match (phase, &read) {
-            (_, Poll::Pending) => this.is_late(cx),
+            (_, Poll::Pending) => {
+                this.break_silence(cx);
+                this.is_late(cx)
+            }
             (Phase::Busy, Poll::Ready(_)) => false,
             (Phase::Idle, Poll::Ready(_)) => {
                 if buffer.filled().len() > before {
@@ -147,6 +175,7 @@ impl<S: Transport> AsyncWrite for Guarded<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.connection.pulse().writes();
         let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
         this.unless_stuck(written, cx)
     }
@@ -154,6 +183,9 @@ impl<S: Transport> AsyncWrite for Guarded<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.inner).poll_flush(cx);
+        if let Poll::Ready(Ok(())) = flushed {
+            this.connection.pulse().flushed();
+        }
         this.unless_stuck(flushed, cx)
     }
 
@@ -169,6 +201,7 @@ impl<S: Transport> AsyncWrite for Guarded<S> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        this.connection.pulse().writes();
         let written = Pin::new(&mut this.inner).poll_write_vectored(cx, pieces);
         this.unless_stuck(written, cx)
     }

@@ -8,6 +8,7 @@ mod connection;
 pub(crate) mod descriptors;
 mod guard;
 mod introduction;
+mod pulse;
 pub(crate) mod tls;
 
 use std::io;

@@ -35,6 +35,8 @@ fn sizes(section: &mut Section<'_>, limits: &mut Limits) {
     for (key, slot) in durations {
         *slot = section.optional(key, units::duration).unwrap_or(*slot);
     }
+    let keepalive = section.optional("stream_keepalive", units::duration_or_off);
+    limits.stream_keepalive = keepalive.unwrap_or(limits.stream_keepalive);
     for (key, slot) in [("connections", &mut limits.connections), ("headers", &mut limits.headers)]
     {
         *slot = section.optional(key, units::count).unwrap_or(*slot);
@@ -63,6 +65,7 @@ const LIMITS: Limits = Limits {
     idle_timeout: Duration::from_secs(75),
     body_timeout: Duration::from_secs(30),
     write_timeout: Duration::from_secs(30),
+    stream_keepalive: Some(Duration::from_secs(15)),
     target_bytes: 8 << 10,
     header_bytes: 32 << 10,
     headers: 100,

@@ -59,7 +59,7 @@ fn every_client_finds_the_metadata_by_its_own_way() {
         ("rust", &[AT_PATH, "/mcp/.well-known/oauth-protected-resource", AT_ROOT], "2024-11-05"),
         ("chatgpt, which never asks at the root", &[AT_PATH], "2025-06-18"),
         ("claude", &[AT_PATH, AT_ROOT], "2025-11-25"),
-        ("of a URL with a slash behind it", &["{path}/", AT_ROOT], "2025-03-26"),
+        ("whose URL has a slash behind it", &["{path}/"], "2025-03-26"),
     ];
     for (client, places, version) in ways {
         let asked = places.iter().map(|place| {

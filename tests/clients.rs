@@ -17,11 +17,13 @@ const MODERN: [(&str, &str); 4] = [
     ("Mcp-Method", "server/discover"),
 ];
 
+type Headers<'h> = &'h [(&'h str, &'h str)];
+
 #[test]
 fn whoever_has_no_token_hears_that_before_anything_else() {
     let world = World::start();
     let legacy = &MODERN[..2];
-    let requests: [(&str, &str, &[(&str, &str)], &str); 14] = [
+    let requests: [(&str, &str, Headers<'_>, &str); 14] = [
         ("POST", "/mcp", legacy, INITIALIZE),
         ("POST", "/mcp", &MODERN, DISCOVER),
         // The Rust client asks for the way so.
@@ -159,7 +161,7 @@ fn no_refusal_can_be_taken_for_a_sign_of_an_era() {
     let unserved = World::with("upstream: {address: '127.0.0.1:1'}");
     let served = format!("Bearer {}", unserved.issuer.token());
     let unknown = format!("Bearer {}", unjudged.issuer.token());
-    let cases: [(&World, u16, &[(&str, &str)]); 8] = [
+    let cases: [(&World, u16, Headers<'_>); 8] = [
         (&world, 401, &[]),
         (&world, 401, &[("Authorization", "Bearer opaque")]),
         (&world, 401, &[("Authorization", "Basic YTpi")]),
@@ -206,7 +208,7 @@ fn a_page_may_read_every_refusal() {
     let scopeless = world.issuer.key.sign(&world.issuer.claims().without("scope"));
     let scopeless = format!("Bearer {scopeless}");
     let large = "x".repeat(2 << 10);
-    let cases: [(&World, u16, &[(&str, &str)], &str); 7] = [
+    let cases: [(&World, u16, Headers<'_>, &str); 7] = [
         (&world, 401, &[], "{}"),
         (&world, 401, &[("Authorization", "Bearer opaque")], "{}"),
         (&world, 400, &[("Authorization", &good), ("Authorization", &good)], "{}"),

@@ -86,13 +86,14 @@ impl Stage {
         backend.arg("--listen").arg(format!("unix:{}", socket.display())).stdout(Stdio::null());
         let backend = Process(backend.spawn().unwrap());
         let config = ground.directory.path().join("postern.yaml");
+        let usual = format!("resource: {{url: '{}', scopes: ['mcp:read']}}", ground.resource());
+        let told = further.lines().any(|line| line.starts_with("resource:"));
+        let resource = if told { "" } else { &usual };
         let settings = format!(
             "listen: {}\nadmin: {{listen: '127.0.0.1:0'}}\n\
-             resource: {{url: '{}', scopes: ['mcp:read']}}\n\
-             issuers: [{{issuer: '{}'{settings}}}]\nupstream: {{address: 'unix:{}'}}\n\
+             {resource}\nissuers: [{{issuer: '{}'{settings}}}]\nupstream: {{address: 'unix:{}'}}\n\
              log: {{level: error}}\n{further}\n",
             ground.gateway,
-            ground.resource(),
             provider.issuer,
             socket.display(),
         );

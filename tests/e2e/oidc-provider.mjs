@@ -75,6 +75,12 @@ let keys = [newKey("RS256")]; // the first one signs, all of them are published
 const front = secure ? https.createServer(transport()) : http.createServer();
 const authorization = await listen(front, (request, response) => {
   if (request.url === "/jwks") seen.jwks_fetched += 1;
+  // The library lets pages do everything else.
+  if (request.url === "/reg") {
+    response.setHeader("access-control-allow-origin", "*");
+    response.setHeader("access-control-allow-headers", "content-type");
+    if (request.method === "OPTIONS") return response.writeHead(204).end();
+  }
   respond(request, response);
 });
 const issuer = `${secure ? "https" : "http"}://127.0.0.1:${authorization.port}`;
@@ -158,6 +164,7 @@ function currentProvider() {
       "none",
       ...(secure ? ["tls_client_auth"] : []),
     ],
+    clientBasedCORS: () => true,
     clientDefaults: { id_token_signed_response_alg: alg },
     clients: [machine, gateway, ...(secure ? [certified] : [])].map((client) => ({
       ...client,

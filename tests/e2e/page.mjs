@@ -5,7 +5,9 @@
 // meant by which name: {"chromium": PATH, "certificate": PEM, "hosts": {NAME: ADDRESS}}. Each of the
 // others is a request that a page makes, {"origin": ORIGIN, "fetch": [URL, INIT]}, and is answered
 // with what the page could read, {"status", "headers", "body"}, or with why not, {"error"}. Beside
-// "stream": true the body comes as it comes: a line for each piece, and null at its end.
+// "stream": true the body comes as it comes: a line for each piece, and null at its end. To
+// {"origin": ORIGIN, "visit": URL} the official client goes there by itself, in the page, with the
+// login in a window of its own, and tells what came of it.
 
 import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
@@ -31,8 +33,33 @@ const QUIET = [
 ];
 
 setTimeout(() => process.exit(1), TIMEOUT_MS).unref();
-const server = createServer((_request, response) => {
-  response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>page</title>");
+const PACKAGES = new URL("../../target/e2e/node_modules/", import.meta.url);
+// What a bundler would have put into the page.
+const IMPORTS = {
+  "@modelcontextprotocol/client": "/@modelcontextprotocol/client/dist/index.mjs",
+  "@modelcontextprotocol/client/_shims": "/@modelcontextprotocol/client/dist/shimsBrowser.mjs",
+  "@modelcontextprotocol/core/internal": "/@modelcontextprotocol/core/dist/internal.mjs",
+  eventsource: "/eventsource/dist/index.js",
+  "eventsource-parser": "/eventsource-parser/dist/index.js",
+  "eventsource-parser/stream": "/eventsource-parser/dist/stream.js",
+  jose: "/jose/dist/webapi/index.js",
+  "pkce-challenge": "/pkce-challenge/dist/index.browser.js",
+  "zod/v4": "/zod/v4/index.js",
+};
+const PAGES = {
+  "/": `<!doctype html><script type="importmap">${JSON.stringify({ imports: IMPORTS })}</script>`,
+  "/callback": "<!doctype html><script>opener.postMessage(location.search, origin)</script>",
+};
+
+const server = createServer((request, response) => {
+  const { pathname } = new URL(request.url, "http://page");
+  const type = pathname in PAGES ? "text/html" : "text/javascript";
+  try {
+    const content = PAGES[pathname] ?? readFileSync(new URL(`.${pathname}`, PACKAGES));
+    response.writeHead(200, { "content-type": type }).end(content);
+  } catch {
+    response.writeHead(404).end();
+  }
 }).listen(0, "127.0.0.1");
 await once(server, "listening");
 const { port } = server.address();
@@ -70,7 +97,7 @@ function launch({ chromium: executablePath, certificate, hosts }) {
   return chromium.launchPersistentContext(profile, { executablePath, args, timeout: TIMEOUT_MS });
 }
 
-async function answer({ origin, fetch: request, stream = false }) {
+async function answer({ origin, fetch: request, stream = false, visit }) {
   const page = await browser.newPage();
   page.setDefaultTimeout(TIMEOUT_MS);
   // The page itself is told nothing but that it failed.
@@ -79,7 +106,9 @@ async function answer({ origin, fetch: request, stream = false }) {
   await page.exposeFunction("tell", tell);
   await page.goto(origin);
   try {
-    await page.evaluate(read, [request, stream]);
+    page.on("popup", signIn);
+    if (visit) await tell(await page.evaluate(dance, visit));
+    else await page.evaluate(read, [request, stream]);
   } catch (error) {
     tell({ error: [error.message, ...complaints].join("\n") });
   }
@@ -97,6 +126,75 @@ async function read([[url, init], stream]) {
     const { done, value } = await reader.read();
     await tell(done ? null : value);
     if (done) return;
+  }
+}
+
+/** Runs in the page: the whole way from the URL to two tools, as in client.mjs. */
+async function dance(url) {
+  const mcp = await import("@modelcontextprotocol/client");
+  const steps = [];
+  const journal = async (input, init) => {
+    const step = `${init?.method ?? "GET"} ${new URL(input).pathname}`;
+    const response = await fetch(input, init).catch((error) => {
+      steps.push(`${step} ${error}`);
+      throw error;
+    });
+    steps.push(`${step} ${response.status}`);
+    return response;
+  };
+  const kept = {};
+  const callback = `${origin}/callback`;
+  const account = {
+    redirectUrl: callback,
+    clientMetadata: {
+      application_type: "native",
+      client_name: "postern e2e (page)",
+      grant_types: ["authorization_code", "refresh_token"],
+      redirect_uris: [callback],
+      response_types: ["code"],
+      token_endpoint_auth_method: "none",
+    },
+    clientInformation: () => kept.client,
+    saveClientInformation: (saved) => void (kept.client = saved),
+    tokens: () => kept.tokens,
+    saveTokens: (saved) => void (kept.tokens = saved),
+    codeVerifier: () => kept.verifier,
+    saveCodeVerifier: (saved) => void (kept.verifier = saved),
+    discoveryState: () => kept.discovery,
+    saveDiscoveryState: (saved) => void (kept.discovery = saved),
+    redirectToAuthorization: (login) => {
+      kept.answer = new Promise((resolve) => {
+        window.addEventListener("message", ({ data }) => resolve(data), { once: true });
+      });
+      window.open(login);
+    },
+  };
+  const attempt = () => {
+    const options = { versionNegotiation: { mode: { pin: "2026-07-28" } } };
+    const client = new mcp.Client({ name: "postern-e2e", version: "1.0.0" }, options);
+    const given = { authProvider: account, fetch: journal };
+    const transport = new mcp.StreamableHTTPClientTransport(new URL(url), given);
+    return { client, transport, connected: client.connect(transport) };
+  };
+  const first = attempt();
+  const refusal = await first.connected.catch((error) => error);
+  if (!(refusal instanceof mcp.UnauthorizedError)) throw refusal ?? new Error("it was let in");
+  await first.transport.finishAuth(new URLSearchParams(await kept.answer));
+  const second = attempt();
+  await second.connected;
+  const whoami = await second.client.callTool({ name: "whoami", arguments: {} });
+  const echo = await second.client.callTool({ name: "echo", arguments: { message: "hello" } });
+  return { whoami: whoami.structuredContent, echo: echo.structuredContent, steps };
+}
+
+/** A person in the window that opened. */
+async function signIn(popup) {
+  await popup.waitForLoadState();
+  while (new URL(popup.url()).pathname !== "/callback") {
+    for (const input of await popup.locator("input[type=text], input[type=password]").all()) {
+      await input.fill("alice");
+    }
+    await Promise.all([popup.waitForNavigation(), popup.locator("[type=submit]").click()]);
   }
 }
 

@@ -30,8 +30,10 @@ impl Client {
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let root = std::fs::read(&stage.ground.certificate.authority).unwrap();
         let root = Root::from_pem(&root).unwrap();
-        let http = Http::builder().tls_certs_only([root]).no_proxy().build().unwrap();
-        Self { url: format!("https://{}/mcp", stage.ground.gateway), http }
+        // A login takes as long as it takes, and no server keeps a connection for it.
+        let http = Http::builder().tls_certs_only([root]).no_proxy().pool_max_idle_per_host(0);
+        let http = http.build().unwrap();
+        Self { url: stage.ground.resource(), http }
     }
 
     /// From nothing, or from the challenge of a refused request, to tokens.

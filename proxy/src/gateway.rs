@@ -2,6 +2,7 @@
 
 mod downstream;
 mod failure;
+mod log;
 mod streams;
 
 use std::os::fd::RawFd;
@@ -262,31 +263,7 @@ impl ProxyHttp for Gateway {
         if let Some(connection) = &exchange.connection {
             connection.request_done();
         }
-        let outcome = exchange.outcome(error.is_some());
-        let took = exchange.began.elapsed();
-        self.recorder.request(outcome, took);
-        let principal = exchange.principal();
-        let trail = exchange.arrival.as_ref().map(|arrival| &arrival.trail);
-        let request = session.req_header();
-        tracing::info!(
-            outcome = outcome.label(),
-            status = session.response_written().map_or(0, |response| response.status.as_u16()),
-            method = request.method.as_str(),
-            path = request.uri.path(),
-            issuer = principal.map(|principal| &*principal.issuer),
-            subject = principal.map(|principal| &*principal.subject),
-            client = principal.and_then(|principal| principal.client.as_deref()),
-            peer = session.client_addr().map(tracing::field::display),
-            address = exchange.address_behind_peer().map(tracing::field::display),
-            request_id = trail.map(Trail::request_id),
-            correlation_id = trail.and_then(Trail::correlation_id),
-            trace_id = trail.and_then(Trail::trace_id),
-            milliseconds = took.as_secs_f64() * 1000.0,
-            ended = outcome.why_ended(),
-            // As text, which is quoted: what others sent may be in it.
-            error = error.map(ToString::to_string),
-            "request"
-        );
+        log::tell(session, error, exchange, &self.recorder);
     }
 
     fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {

@@ -1,6 +1,7 @@
 //! What was written: a tree of text read from YAML, and sections that note what is wrong with it.
 //! Nothing outside this file knows the format.
 
+mod near;
 mod node;
 mod place;
 
@@ -11,6 +12,7 @@ use serde_yaml::Deserializer;
 
 use super::invalid::{MOST_TOLD, Problem, Wrong};
 use super::secret::{self, Secret};
+use near::distance;
 use node::Node;
 use place::{Probe, Step, child, show_path};
 
@@ -283,24 +285,6 @@ impl Drop for Section<'_> {
             }
         }
     }
-}
-
-/// Edits that turn one word into the other.
-fn distance(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(to.chars()) {
-            let best = (diagonal + usize::from(a != b)).min(left + 1).min(*cell + 1);
-            diagonal = std::mem::replace(cell, best);
-            left = best;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = i + 1;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// The line of what `at` names, or of the nearest thing above it that the file has.

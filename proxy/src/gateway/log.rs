@@ -1,0 +1,41 @@
+//! The one line and the metrics of a request that is over.
+
+use pingora_core::Error;
+use pingora_proxy::Session;
+
+use crate::exchange::Exchange;
+use crate::pipeline::trail::Trail;
+use crate::record::Recorder;
+
+pub(super) fn tell(
+    session: &Session,
+    error: Option<&Error>,
+    exchange: &Exchange,
+    recorder: &Recorder,
+) {
+    let outcome = exchange.outcome(error.is_some());
+    let took = exchange.began.elapsed();
+    recorder.request(outcome, took);
+    let principal = exchange.principal();
+    let trail = exchange.arrival.as_ref().map(|arrival| &arrival.trail);
+    let request = session.req_header();
+    tracing::info!(
+        outcome = outcome.label(),
+        status = session.response_written().map_or(0, |response| response.status.as_u16()),
+        method = request.method.as_str(),
+        path = request.uri.path(),
+        issuer = principal.map(|principal| &*principal.issuer),
+        subject = principal.map(|principal| &*principal.subject),
+        client = principal.and_then(|principal| principal.client.as_deref()),
+        peer = session.client_addr().map(tracing::field::display),
+        address = exchange.address_behind_peer().map(tracing::field::display),
+        request_id = trail.map(Trail::request_id),
+        correlation_id = trail.and_then(Trail::correlation_id),
+        trace_id = trail.and_then(Trail::trace_id),
+        milliseconds = took.as_secs_f64() * 1000.0,
+        ended = outcome.why_ended(),
+        // As text, which is quoted: what others sent may be in it.
+        error = error.map(ToString::to_string),
+        "request"
+    );
+}

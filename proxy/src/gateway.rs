@@ -1,5 +1,6 @@
 //! The pipeline's place in pingora: each phase calls one stage and decides nothing itself.
 
+mod arrive;
 mod downstream;
 mod failure;
 mod log;
@@ -21,13 +22,11 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::sync::watch;
 
 use crate::config::{Boot, TrustedProxies};
-use crate::edge::{Body, Caller, Connection};
+use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::introspect::Introspector;
 use crate::pipeline::Decision;
-use crate::pipeline::address;
 use crate::pipeline::answer::{Answer, DPOP_NONCE};
-use crate::pipeline::trail::{Arrival, Trail};
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
@@ -68,16 +67,6 @@ impl Gateway {
             body_timeout: boot.limits.body_timeout,
             write_timeout: boot.limits.write_timeout,
         }
-    }
-
-    /// Where a request comes from. None only if pingora lost its connection.
-    fn arrival(&self, session: &Session, exchange: &Exchange) -> Option<Arrival> {
-        let Caller { peer, introduced } = exchange.connection.as_ref()?.caller();
-        let headers = &session.req_header().headers;
-        Some(Arrival {
-            address: address::of_client(peer, introduced, headers, &self.proxies),
-            trail: Trail::read(headers, random),
-        })
     }
 
     /// Decides, and asks the issuer once if that is what the decision needs.
@@ -130,7 +119,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        exchange.arrival = self.arrival(session, exchange);
+        exchange.arrival = arrive::from(session, exchange, &self.proxies);
         exchange.page = exchange.snapshot.pipeline.page(session.req_header());
         let decision = match downstream::misframed(session) {
             Some(why) => Decision::Answer(Answer::Misframed(why)),
@@ -279,13 +268,6 @@ impl ProxyHttp for Gateway {
     ) -> bool {
         SAID_IN_OUR_OWN_LINE
     }
-}
-
-/// For names, which need not be secret: should the system give none, they are merely not unique.
-fn random() -> [u8; 16] {
-    let mut random = [0; 16];
-    aws_lc_rs::rand::fill(&mut random).unwrap_or_default();
-    random
 }
 
 /// The one place where a request learns the time.

@@ -121,6 +121,21 @@ fn every_place_and_method_of_the_endpoint_takes_proofs_over_both_versions_of_htt
 }
 
 #[test]
+fn a_proof_is_not_used_up_by_a_token_that_may_not_pass() {
+    let world = World::start();
+    let mut holder = Holder::of(&world.issuer);
+    let claims = world.issuer.claims().set("scope", "other");
+    let claims = claims.set("cnf", json!({ "jkt": holder.key.thumbprint() }));
+    holder.token = world.issuer.key.sign(&claims);
+    let proof = holder.signed();
+    for _ in 0..2 {
+        let response = holder.send(&world, &proof);
+        assert_eq!(response.status, 403, "{response:?}");
+    }
+    world.upstream.saw_nothing();
+}
+
+#[test]
 fn check_1_there_is_one_proof() {
     let world = World::start();
     let holder = Holder::of(&world.issuer);

@@ -12,7 +12,7 @@ use super::authorize::Forbidden;
 use super::challenge::Challenge;
 use super::framing::Misframed;
 use super::limit::Spent;
-use super::proof::Unproven;
+use super::proof::{ROOM_AFTER, Unproven};
 use super::session::UnknownSession;
 use super::token::Principal;
 
@@ -112,7 +112,7 @@ impl Answer {
             Self::NoIntrospection => {
                 unavailable(reply, "5", "the issuer cannot be asked about the token now; try again")
             }
-            Self::ProofsFull => unavailable(reply, "60", &Unproven::Full.to_string()),
+            Self::ProofsFull => unavailable(reply, ROOM_AFTER, &Unproven::Full.to_string()),
             Self::Preflight(asked) => endpoint_preflight(reply, asked.as_ref()).body(Bytes::new()),
             Self::WrongMethod(allowed) => readable(stored_never(reply))
                 .header(header::ALLOW, allowed)

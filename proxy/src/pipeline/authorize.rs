@@ -1,11 +1,13 @@
 //! May this principal do this?
 
+use std::time::SystemTime;
+
 use http::HeaderValue;
 
 use super::authenticate::Standing;
 use super::headers::Stamped;
 use super::limit::Place;
-use super::proof::Proven;
+use super::proof::{Proofs, Proven, Unproven};
 use super::token::Principal;
 use crate::config::Scope;
 
@@ -23,16 +25,29 @@ impl Policy {
     }
 
     /// Turns proof of identity into permission to pass.
-    pub fn authorize(&self, token: Proven) -> Result<Permit, Forbidden> {
+    pub(super) fn authorize(&self, token: Proven) -> Result<Allowed, Forbidden> {
         let principal = token.token().principal();
         if self.required.iter().all(|scope| principal.has_scope(scope.as_str())) {
-            return Ok(Permit { token, site: self.site, session: None, _place: None });
+            let permit = Permit { token, site: self.site, session: None, _place: None };
+            return Ok(Allowed(permit));
         }
         Err(Forbidden(token))
     }
 }
 
-/// Leave to reach the upstream, and whose it is. Only [`Policy::authorize`] makes one.
+/// May pass, if the proof that it came with was not used before.
+#[must_use]
+pub(super) struct Allowed(Permit);
+
+impl Allowed {
+    /// Uses the proof up. Last, so that nobody fills the store with tokens that may not pass.
+    pub(super) fn spend(self, proofs: &Proofs, now: SystemTime) -> Result<Permit, Unproven> {
+        proofs.spend(&self.0.token, now)?;
+        Ok(self.0)
+    }
+}
+
+/// Leave to reach the upstream, and whose it is. Only [`Policy`] makes one.
 #[must_use]
 #[derive(Debug)]
 pub struct Permit {

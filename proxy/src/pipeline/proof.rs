@@ -26,7 +26,8 @@ use crate::config;
 pub(super) use dpop::ALGORITHMS;
 use dpop::{Asked, Proof};
 use nonce::{Nonces, Standing};
-use replay::Used;
+pub(super) use replay::ROOM_AFTER;
+use replay::{Mark, Used};
 pub use unproven::Unproven;
 
 /// SHA-256 of a client certificate, of a key's public numbers, or of a token.
@@ -50,8 +51,7 @@ impl Proofs {
         Self { origin: site.resource.origin(), required: rules.required, nonces, ledger }
     }
 
-    /// Believes that the sender may use the token. A proof counts as used only after everything
-    /// else has held.
+    /// Believes that the sender may use the token, if only the proof has not been used before.
     pub(super) fn prove(
         &self,
         token: VerifiedToken,
@@ -65,23 +65,26 @@ impl Proofs {
             (Some(_), None) => return Err(Unproven::NoCertificate),
             (None, _) => (),
         }
-        let nonce = match (sent.scheme, key) {
+        let proof = match (sent.scheme, key) {
             (Scheme::Bearer, Some(_)) => return Err(Unproven::SentAsBearer),
             (Scheme::Dpop, None) => return Err(Unproven::NotBound),
             (Scheme::Bearer, None) if self.required => return Err(Unproven::Required),
             (Scheme::Bearer, None) => None,
-            (Scheme::Dpop, Some(key)) => self.check_proof(sent, &key, since_epoch(now))?,
+            (Scheme::Dpop, Some(key)) => Some(self.check_proof(sent, &key, since_epoch(now))?),
         };
-        Ok(Proven { token, nonce })
+        Ok(Proven { token, shown: proof.map(Box::new) })
     }
 
-    /// Returns the nonce that the client should use next, if its own ends soon.
-    fn check_proof(
-        &self,
-        sent: &Sent<'_>,
-        key: &Sha256,
-        now: Duration,
-    ) -> Result<Option<HeaderValue>, Unproven> {
+    /// The proof counts as used from now on, and must not have been before.
+    pub(super) fn spend(&self, proven: &Proven, now: SystemTime) -> Result<(), Unproven> {
+        match &proven.shown {
+            Some(shown) => self.ledger.used.note(&shown.mark, since_epoch(now)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the nonce that the client should use next as well, if its own ends soon.
+    fn check_proof(&self, sent: &Sent<'_>, key: &Sha256, now: Duration) -> Result<Shown, Unproven> {
         let token = sent.token.digest();
         let asked = Asked {
             method: &sent.request.method,
@@ -99,8 +102,8 @@ impl Proofs {
         if standing == Standing::Unknown {
             return Err(Unproven::Nonce);
         }
-        self.ledger.used.note(key, &proof.id, now)?;
-        Ok(self.next_nonce(now).filter(|_| standing == Standing::Ending))
+        let nonce = self.next_nonce(now).filter(|_| standing == Standing::Ending);
+        Ok(Shown { mark: self.ledger.used.mark(key, &proof.id), nonce })
     }
 
     /// What the next proof should hold, if nonces are asked for.
@@ -136,7 +139,7 @@ pub struct Ledger {
 impl Ledger {
     /// `secret` is random: whoever knows it can make nonces ahead of time.
     pub fn new(secret: [u8; 32]) -> Self {
-        Self { used: Used::new(), usage: Usage::default(), secret }
+        Self { used: Used::new(&secret), usage: Usage::default(), secret }
     }
 
     /// What keys of this process's own are made from.
@@ -145,11 +148,21 @@ impl Ledger {
     }
 }
 
-/// A token and proof that its sender may use it. Only `Proofs::prove` makes one.
+/// A token and proof that its sender may use it, once. Only `Proofs::prove` makes one.
 #[must_use]
 #[derive(Debug)]
 pub struct Proven {
     token: VerifiedToken,
+    /// Few tokens are bound.
+    shown: Option<Box<Shown>>,
+}
+
+/// A proof that held.
+#[derive(Debug)]
+struct Shown {
+    /// By what it is remembered once it is used.
+    mark: Mark,
+    /// What the client's next one should hold; its own nonce ends soon.
     nonce: Option<HeaderValue>,
 }
 
@@ -160,7 +173,7 @@ impl Proven {
 
     /// What the client's next proof should hold; its own nonce ends soon.
     pub(super) fn nonce(&self) -> Option<&HeaderValue> {
-        self.nonce.as_ref()
+        self.shown.as_ref()?.nonce.as_ref()
     }
 }
 

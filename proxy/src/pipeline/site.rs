@@ -154,18 +154,19 @@ impl Site {
         }
         let proven = match self.authenticate(&call) {
             Ok(proven) => proven,
-            Err(decision) => {
-                if is_failure(&decision) {
-                    self.limiter.count_failure(call.channel.address, call.now);
-                }
-                return decision;
-            }
+            Err(decision) => return self.refused(&call, decision),
         };
-        let permit = match self.policy.authorize(proven) {
-            Ok(permit) => permit,
+        let allowed = match self.policy.authorize(proven) {
+            Ok(allowed) => allowed,
             Err(forbidden) => {
                 let challenge = self.challenges.insufficient_scope();
                 return Decision::Answer(Answer::InsufficientScope(challenge, forbidden));
+            }
+        };
+        let permit = match allowed.spend(&self.proofs, call.now) {
+            Ok(permit) => permit,
+            Err(why) => {
+                return self.refused(&call, Decision::Answer(self.distrust(why, call.now)));
             }
         };
         if let Err(why) = bounds.check_content(call.request) {
@@ -222,6 +223,14 @@ impl Site {
             (Known::Nothing | Known::ToHaveHeld, _) => (),
         }
         Ok(self.verifier.verify(token, digest, now))
+    }
+
+    /// Counts against its source what did not hold.
+    fn refused(&self, call: &Call<'_>, decision: Decision) -> Decision {
+        if is_failure(&decision) {
+            self.limiter.count_failure(call.channel.address, call.now);
+        }
+        decision
     }
 
     fn ask_for_token(&self, why: NoBearer) -> Answer {

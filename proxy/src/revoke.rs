@@ -10,13 +10,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::config::DenyList;
-use crate::files;
+use crate::files::Watched;
 use crate::pipeline::revocation::Revocations;
 use crate::record::RevocationGauges;
 
 /// The one writer of the list in force.
 pub(crate) struct Watcher {
-    path: PathBuf,
+    file: Watched,
     revocations: Arc<Revocations>,
     gauges: RevocationGauges,
     tell: watch::Sender<u64>,
@@ -36,7 +36,8 @@ impl Watcher {
     ) -> Result<Self, NoList> {
         let taken = Err(NoList::new(&path, &"it is empty"));
         let seen = Vec::new();
-        let mut watcher = Self { path, revocations, gauges, tell, seen, taken, complained: None };
+        let file = Watched::new(path, MOST_BYTES);
+        let mut watcher = Self { file, revocations, gauges, tell, seen, taken, complained: None };
         watcher.look().await?;
         Ok(watcher)
     }
@@ -54,8 +55,8 @@ impl Watcher {
 
     /// Takes over what has changed. A list that cannot be read or understood changes nothing.
     async fn look(&mut self) -> Result<(), NoList> {
-        let read = files::read(&self.path, MOST_BYTES).await;
-        let content = read.map_err(|error| NoList::new(&self.path, &error))?;
+        let read = self.file.read().await;
+        let content = read.map_err(|error| NoList::new(self.file.path(), &error))?;
         if content != self.seen {
             self.taken = self.take_over(content.clone()).await;
             self.seen = content;
@@ -71,8 +72,8 @@ impl Watcher {
             DenyList::parse(&text).map_err(|error| error.to_string())
         });
         let list = reading.await.unwrap_or_else(|broken| Err(broken.to_string()));
-        let list = list.map_err(|why| NoList::new(&self.path, &why))?;
-        tracing::info!(file = %self.path.display(), entries = list.size(), "revocations");
+        let list = list.map_err(|why| NoList::new(self.file.path(), &why))?;
+        tracing::info!(file = %self.file.path().display(), entries = list.size(), "revocations");
         self.gauges.taken(list.size());
         self.revocations.replace(list);
         self.tell.send_modify(|version| *version += 1);

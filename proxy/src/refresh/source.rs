@@ -9,15 +9,21 @@ use url::Url;
 use super::metadata::{self, Member};
 use super::schedule;
 use crate::config::{KeySource, TrustedIssuer};
-use crate::files;
+use crate::files::Watched;
 use crate::keys::jwks::{self, Parsed, Unusable};
 use crate::outbound::{Document, Failed, Outbound};
 
 /// An issuer's keys, to be looked at again and again.
 pub(super) struct Publication {
     issuer: TrustedIssuer,
-    place: KeySource,
+    place: Place,
     outbound: Outbound,
+}
+
+enum Place {
+    Metadata,
+    Url(Url),
+    File(Watched),
 }
 
 /// A set that can be used, and for how long it need not be looked at again.
@@ -33,30 +39,35 @@ impl Publication {
             KeySource::Discover => outbound.on_behalf_of_issuer(&issuer.issuer),
             KeySource::File(_) => outbound.clone(),
         };
-        Self { issuer: issuer.clone(), place: place.clone(), outbound }
+        let place = match place {
+            KeySource::Url(url) => Place::Url(url.clone()),
+            KeySource::Discover => Place::Metadata,
+            KeySource::File(path) => Place::File(Watched::new(path.clone(), MOST_BYTES)),
+        };
+        Self { issuer: issuer.clone(), place, outbound }
     }
 
-    pub(super) async fn look(&self) -> Result<Found, NoKeys> {
-        let (body, fresh_for) = match &self.place {
-            KeySource::Discover => {
+    pub(super) async fn look(&mut self) -> Result<Found, NoKeys> {
+        let (body, fresh_for) = match &mut self.place {
+            Place::Metadata => {
                 let issuer = &self.issuer.issuer;
                 let url = metadata::find(&self.outbound, issuer, Member::Jwks).await?;
-                self.fetch(&url).await?
+                fetch(&self.outbound, &url).await?
             }
-            KeySource::Url(url) => self.fetch(url).await?,
-            KeySource::File(path) => {
-                let content = files::read(path, MOST_BYTES).await.map_err(NoKeys::File)?;
+            Place::Url(url) => fetch(&self.outbound, url).await?,
+            Place::File(file) => {
+                let content = file.read().await.map_err(NoKeys::File)?;
                 (content.into(), schedule::USUAL)
             }
         };
         let keys = jwks::parse(&body, &self.issuer.algorithms).map_err(NoKeys::Unusable)?;
         Ok(Found { keys, fresh_for })
     }
+}
 
-    async fn fetch(&self, url: &Url) -> Result<(Bytes, Duration), NoKeys> {
-        let document = get(&self.outbound, url).await?;
-        Ok((document.body, schedule::fresh_for(&document.headers)))
-    }
+async fn fetch(outbound: &Outbound, url: &Url) -> Result<(Bytes, Duration), NoKeys> {
+    let document = get(outbound, url).await?;
+    Ok((document.body, schedule::fresh_for(&document.headers)))
 }
 
 pub(super) async fn get(outbound: &Outbound, url: &Url) -> Result<Document, NoKeys> {

@@ -34,7 +34,10 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    runtime.block_on(serve(config))
+    let code = runtime.block_on(serve(config));
+    // A thread that a dead mount keeps would be waited for for ever.
+    runtime.shutdown_background();
+    code
 }
 
 async fn serve(config: Config) -> ExitCode {

@@ -85,6 +85,24 @@ fn a_subject_is_cut_off_up_to_a_time() {
 }
 
 #[test]
+fn an_entry_for_an_issuer_that_is_not_trusted_is_told_of_once() {
+    let list = List::new("tokens: []");
+    let world = World::with(&list.settings());
+    let (issuer, token) = (world.issuer.url(), world.issuer.token());
+    let slip = format!("subjects: [{{subject: ada, issuer: '{issuer}/'}}]");
+    list.write(&slip);
+    let told = "revocation without effect: no such issuer is trusted";
+    let line: Value = serde_json::from_str(&world.log_line(told)).unwrap();
+    assert_eq!((&line["level"], &line["subject"]), (&"WARN".into(), &"ada".into()), "{line}");
+    assert_eq!(line["issuer"], format!("{issuer}/"));
+    assert_eq!(world.call(&token).status, 200, "it is in force, as it is written");
+    list.write(&format!("subjects: [{{subject: ada, issuer: '{issuer}'}}, {{subject: bob}}]"));
+    wait_until("the token is refused", || is_revoked(&world, &token));
+    let more: Vec<String> = world.log.try_iter().filter(|line| line.contains(told)).collect();
+    assert!(more.is_empty(), "{more:?}");
+}
+
+#[test]
 fn a_list_that_cannot_be_read_changes_nothing_and_is_told_of() {
     let list = List::new("tokens: ['1']");
     let world = World::with(&list.settings());

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::config::DenyList;
+use crate::config::{DenyList, Issuer};
 use crate::files::Watched;
 use crate::pipeline::revocation::Revocations;
 use crate::record::RevocationGauges;
@@ -17,6 +17,7 @@ use crate::record::RevocationGauges;
 /// The one writer of the list in force.
 pub(crate) struct Watcher {
     file: Watched,
+    issuers: Vec<Issuer>,
     revocations: Arc<Revocations>,
     gauges: RevocationGauges,
     tell: watch::Sender<u64>,
@@ -30,6 +31,7 @@ impl Watcher {
     /// Reads the list for the first time: without it, nothing is served.
     pub(crate) async fn start(
         path: PathBuf,
+        issuers: Vec<Issuer>,
         revocations: Arc<Revocations>,
         gauges: RevocationGauges,
         tell: watch::Sender<u64>,
@@ -37,7 +39,8 @@ impl Watcher {
         let taken = Err(NoList::new(&path, &"it is empty"));
         let seen = Vec::new();
         let file = Watched::new(path, MOST_BYTES);
-        let mut watcher = Self { file, revocations, gauges, tell, seen, taken, complained: None };
+        let mut watcher =
+            Self { file, issuers, revocations, gauges, tell, seen, taken, complained: None };
         watcher.look().await?;
         Ok(watcher)
     }
@@ -74,10 +77,21 @@ impl Watcher {
         let list = reading.await.unwrap_or_else(|broken| Err(broken.to_string()));
         let list = list.map_err(|why| NoList::new(self.file.path(), &why))?;
         tracing::info!(file = %self.file.path().display(), entries = list.size(), "revocations");
+        self.doubt(&list);
         self.gauges.taken(list.size());
         self.revocations.replace(list);
         self.tell.send_modify(|version| *version += 1);
         Ok(())
+    }
+
+    /// Tells of entries that turn nobody away: issuers are compared to the letter. No mistake for
+    /// sure, for gateways may share a list.
+    fn doubt(&self, list: &DenyList) {
+        let trusted = |named: &str| self.issuers.iter().any(|issuer| issuer.as_str() == named);
+        let named = list.issuers().into_iter();
+        for (issuer, subject) in named.filter(|(issuer, _)| !trusted(issuer)).take(MOST_DOUBTS) {
+            tracing::warn!(issuer, subject, "revocation without effect: no such issuer is trusted");
+        }
     }
 
     /// Once for each trouble, not once a second.
@@ -103,5 +117,8 @@ impl NoList {
 }
 
 const EVERY: Duration = Duration::from_secs(1);
+/// Enough to find a slip by; a shared list may name very many.
+const MOST_DOUBTS: usize = 10;
+
 /// Room for some hundred thousand entries.
 const MOST_BYTES: u64 = 16 << 20;

@@ -55,7 +55,8 @@ impl Server {
         let list = match rules.revocations {
             Some(file) => {
                 let cell = Arc::clone(&snapshot.revocations);
-                Some(Watcher::start(file, cell, recorder.revocations(), revoke).await?)
+                let issuers = rules.issuers.iter().map(|trusted| trusted.issuer.clone()).collect();
+                Some(Watcher::start(file, issuers, cell, recorder.revocations(), revoke).await?)
             }
             None => None,
         };

@@ -1,6 +1,6 @@
 //! The list of what is revoked, a file of its own: it changes more often than the rest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -48,6 +48,16 @@ impl DenyList {
                 && cut.before.is_none_or(|before| at < before)
         };
         self.subjects.get(subject).is_some_and(|cuts| cuts.iter().any(hits))
+    }
+
+    /// The issuers that entries name, with one subject of each.
+    pub fn issuers(&self) -> BTreeMap<&str, &str> {
+        let entries = self.subjects.iter();
+        let named = entries.flat_map(|(subject, cuts)| {
+            let issuers = cuts.iter().filter_map(|cut| cut.issuer.as_deref());
+            issuers.map(|issuer| (issuer, subject.as_str()))
+        });
+        named.collect()
     }
 
     /// How many entries it has.

@@ -39,7 +39,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let outbound = outbound(&mut root);
     let log = log(&mut root);
     let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
-    let door = site::Door { listen, speaks_tls };
+    let door = site::Door { listen, admin, speaks_tls };
     let sites = site::all(&mut root, &door);
     let issuers = issuer::all(&mut root, sites.as_ref().is_some_and(|sites| sites.len() > 1));
     let revocations = revocations(&mut root);
@@ -75,7 +75,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
 
 /// Settings that are good alone and impossible together.
 fn agree(root: &Section<'_>, listen: SocketAddr, admin: SocketAddr) {
-    if listen == admin && listen.port() != 0 {
+    if network::leads_to(listen, admin) || network::leads_to(admin, listen) {
         let reason = "metrics would be served where clients connect";
         root.wrong("admin", None, Wrong::new(reason, "give admin.listen another port"));
     }

@@ -1,7 +1,7 @@
-//! A range of addresses, as CIDR writes it.
+//! Addresses: a range of them, as CIDR writes it, and whether two are one place.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::invalid::Wrong;
 
@@ -66,6 +66,23 @@ pub(super) fn network(text: &str) -> Result<Network, Wrong> {
         return Err(Wrong::new(reason, fix));
     }
     Ok(Network { first, bits })
+}
+
+/// Whether whoever dials `to` may meet a listener at `at`, as far as the addresses tell: which ones this
+/// machine has besides those of loopback they do not.
+pub(super) fn leads_to(to: SocketAddr, at: SocketAddr) -> bool {
+    let dialled = match to.ip().to_canonical() {
+        // The system takes these for loopback.
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+    };
+    let listener = at.ip().to_canonical();
+    // A listener at [::] hears both families.
+    let hears_all = listener.is_unspecified() && (listener.is_ipv6() || dialled.is_ipv4());
+    let meet = listener == dialled || hears_all && dialled.is_loopback();
+    // The system gives each listener at port 0 another one.
+    meet && to.port() == at.port() && at.port() != 0
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use super::value;
 use crate::config::file::Section;
 use crate::config::invalid::Wrong;
+use crate::config::network::leads_to;
 use crate::config::{Authorization, ClaimPath, Forward, Origins, Site, Upstream};
 
-/// What of the listener matters to a resource.
+/// What of the listeners matters to a resource.
 pub(super) struct Door {
     pub(super) listen: SocketAddr,
+    pub(super) admin: SocketAddr,
     pub(super) speaks_tls: bool,
 }
 
@@ -67,9 +69,14 @@ fn site(section: &mut Section<'_>, door: &Door) -> Option<Site> {
     });
     let upstream = upstream(section);
     let forward = forward(section);
-    if upstream == Some(Upstream::Tcp(door.listen)) {
-        let reason = "requests would come back to the proxy for ever";
-        section.wrong("upstream", None, Wrong::new(reason, "write the backend's own address"));
+    if let Some(Upstream::Tcp(to)) = upstream {
+        let reasons = [
+            (door.listen, "requests would come back to the proxy for ever"),
+            (door.admin, "requests would go to metrics and probes, at admin.listen"),
+        ];
+        for (_, reason) in reasons.into_iter().filter(|(at, _)| leads_to(to, *at)) {
+            section.wrong("upstream", None, Wrong::new(reason, "write the backend's own address"));
+        }
     }
     let (resource, name, documentation, scopes, hosts, origins) = site?;
     if door.speaks_tls && resource.as_str().starts_with("http:") {

@@ -506,3 +506,66 @@ fn refuses_what_is_no_network() {
     let good = Config::parse(&GOOD.replace("upstream:", &allowed("10.0.0.0/8"))).unwrap();
     assert_eq!(good.boot.outbound.allow_networks.len(), 1);
 }
+
+/// What is said about this listener, this place for metrics, and this upstream.
+#[track_caller]
+fn places(listen: &str, admin: &str, upstream: &str) -> Result<Config, String> {
+    let text = GOOD
+        .replace("listen: 127.0.0.1:8443\ntls: off", &format!("listen: '{listen}'"))
+        .replace("address: unix:/run/backend.sock", &format!("address: '{upstream}'"));
+    let rest =
+        format!("  trust_network: true\ntls: terminated-in-front\nadmin: {{listen: '{admin}'}}\n");
+    Config::parse(&(text + &rest)).map_err(|invalid| invalid.to_string())
+}
+
+#[test]
+fn requests_must_not_come_back_by_any_name_of_the_listener() {
+    for (listen, upstream) in [
+        ("127.0.0.1:8443", "127.0.0.1:8443"),
+        ("127.0.0.1:8443", "0.0.0.0:8443"),
+        ("0.0.0.0:8443", "127.0.0.1:8443"),
+        ("0.0.0.0:8443", "127.9.9.9:8443"),
+        ("0.0.0.0:8443", "[::ffff:127.0.0.1]:8443"),
+        ("0.0.0.0:8443", "0.0.0.0:8443"),
+        ("[::]:8443", "127.0.0.1:8443"),
+        ("[::]:8443", "[::1]:8443"),
+        ("[::]:8443", "0.0.0.0:8443"),
+        ("[::1]:8443", "[::]:8443"),
+    ] {
+        let at_upstream = |why: &str| format!("\n  line 7: upstream\n    why: {why}");
+        let message = places(listen, "127.0.0.1:9464", upstream).unwrap_err();
+        let again = at_upstream("requests would come back to the proxy for ever");
+        assert!(message.contains(&again), "{listen} {message}");
+        let message = places("127.0.0.1:80", listen, upstream).unwrap_err();
+        let elsewhere = at_upstream("requests would go to metrics and probes");
+        assert!(message.contains(&elsewhere), "{listen} {message}");
+    }
+}
+
+#[test]
+fn what_only_looks_like_the_listener_may_be_the_backend() {
+    for (listen, upstream) in [
+        ("0.0.0.0:8443", "127.0.0.1:8444"),
+        ("0.0.0.0:8443", "10.0.0.7:8443"),
+        ("0.0.0.0:8443", "[::1]:8443"),
+        ("127.0.0.1:8443", "127.0.0.2:8443"),
+        ("127.0.0.1:8443", "[::1]:8443"),
+        ("[::1]:8443", "127.0.0.1:8443"),
+    ] {
+        places(listen, "127.0.0.1:9464", upstream).unwrap();
+        places("127.0.0.1:80", listen, upstream).unwrap();
+    }
+}
+
+#[test]
+fn metrics_have_a_place_of_their_own_whatever_it_is_called() {
+    for (listen, admin) in [
+        ("127.0.0.1:8443", "127.0.0.1:8443"),
+        ("0.0.0.0:8443", "127.0.0.1:8443"),
+        ("127.0.0.1:8443", "[::]:8443"),
+    ] {
+        let message = places(listen, admin, "unix:/b").unwrap_err();
+        assert!(message.contains("metrics would be served where clients connect"), "{message}");
+    }
+    places("127.0.0.1:0", "127.0.0.1:0", "unix:/b").unwrap();
+}

@@ -112,10 +112,14 @@ impl Server {
         self.admin.address()
     }
 
-    /// Ends when something that must run for ever has broken. Without it keys would never grow old, or
-    /// nobody could be turned away any more.
+    /// Ends when something that must run for ever has broken. Without it keys would never grow old,
+    /// nobody could be turned away any more, or nobody would hear who knocks.
     pub(crate) async fn broken(&mut self) {
-        broken(&mut self.background).await;
+        tokio::select! {
+            () = broken(&mut self.background) => (),
+            () = self.gateway.broken() => (),
+            () = self.admin.broken() => (),
+        }
     }
 
     /// Says no to probes first, lets requests end, stops the rest last.

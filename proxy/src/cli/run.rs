@@ -55,7 +55,7 @@ async fn serve(config: Config) -> ExitCode {
         () = told => ExitCode::SUCCESS,
         () = server.broken() => {
             // Whoever starts us again gets a whole one.
-            tracing::error!("a part that keys or revocations depend on has broken: this is a bug");
+            tracing::error!("a part that must run for ever has broken: this is a bug");
             ExitCode::from(EX_SOFTWARE)
         }
     };

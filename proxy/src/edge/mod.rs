@@ -47,7 +47,8 @@ pub(crate) struct Entrance {
 pub(crate) struct Edge {
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    accepting: JoinHandle<JoinSet<()>>,
+    /// One task; tells of its end as often as it is asked.
+    accepting: JoinSet<JoinSet<()>>,
     cleanup: JoinHandle<()>,
 }
 
@@ -63,7 +64,8 @@ impl Edge {
         let listener = tokio::net::TcpListener::from_std(listener)?;
         let (stop, stopped) = watch::channel(false);
         let door = Arc::new(Door { app: Arc::clone(&app), entrance, stopped: stopped.clone() });
-        let accepting = tokio::spawn(accept(listener, door));
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept(listener, door));
         let cleanup = tokio::spawn(wind_down(stopped, app));
         Ok(Self { address, stop, accepting, cleanup })
     }
@@ -72,12 +74,17 @@ impl Edge {
         self.address
     }
 
+    /// Ends when nobody accepts connections any more, though nobody has said so.
+    pub(crate) async fn broken(&mut self) {
+        drop(self.accepting.join_next().await);
+    }
+
     /// Stops accepting, closes idle connections, lets the others end, and at the deadline cuts what
     /// is left. Tells how many were cut.
-    pub(crate) async fn drain(self, longest: Duration) -> usize {
+    pub(crate) async fn drain(mut self, longest: Duration) -> usize {
         let deadline = Instant::now() + longest;
         self.stop.send_replace(true);
-        let Ok(mut connections) = self.accepting.await else { return 0 };
+        let Some(Ok(mut connections)) = self.accepting.join_next().await else { return 0 };
         // An application that fails to wind down has no idle connections left to close.
         drop(self.cleanup.await);
         while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
@@ -222,3 +229,35 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A client that vanishes without a word is noticed within two minutes, even on a silent stream.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_mins(1));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_loop_that_breaks_is_noticed_and_does_not_hold_up_the_end() {
+        let (stop, _stopped) = watch::channel(false);
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async { panic!("as planned") });
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let cleanup = tokio::spawn(async {});
+        let mut edge = Edge { address, stop, accepting, cleanup };
+        edge.broken().await;
+        assert_eq!(edge.drain(Duration::from_mins(1)).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_loop_that_goes_on_is_fine() {
+        let (stop, mut stopped) = watch::channel(false);
+        let mut accepting = JoinSet::new();
+        accepting.spawn(async move {
+            drop(stopped.changed().await);
+            JoinSet::new()
+        });
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let cleanup = tokio::spawn(async {});
+        let mut edge = Edge { address, stop, accepting, cleanup };
+        assert!(timeout(Duration::from_millis(20), edge.broken()).await.is_err());
+        assert_eq!(edge.drain(Duration::ZERO).await, 0);
+    }
+}

@@ -66,6 +66,7 @@ const { port } = server.address();
 tell({ page: `http://127.0.0.1:${port}`, stranger: `http://localhost:${port}` });
 
 const profile = mkdtempSync(join(tmpdir(), "postern-page-"));
+process.on("exit", () => rmSync(profile, { recursive: true, force: true, maxRetries: 5 }));
 let browser;
 try {
   // Ends with the parent, which holds the other end of the pipe.
@@ -80,7 +81,6 @@ try {
   process.exitCode = 1;
 } finally {
   await browser?.close();
-  rmSync(profile, { recursive: true, force: true });
   process.exit();
 }
 
@@ -133,6 +133,7 @@ async function read([[url, init], stream]) {
 async function dance(url) {
   const mcp = await import("@modelcontextprotocol/client");
   const steps = [];
+  let challenge = null;
   const journal = async (input, init) => {
     const step = `${init?.method ?? "GET"} ${new URL(input).pathname}`;
     const response = await fetch(input, init).catch((error) => {
@@ -140,6 +141,7 @@ async function dance(url) {
       throw error;
     });
     steps.push(`${step} ${response.status}`);
+    if (response.status === 401) challenge ??= response.headers.get("www-authenticate");
     return response;
   };
   const kept = {};
@@ -184,7 +186,7 @@ async function dance(url) {
   await second.connected;
   const whoami = await second.client.callTool({ name: "whoami", arguments: {} });
   const echo = await second.client.callTool({ name: "echo", arguments: { message: "hello" } });
-  return { whoami: whoami.structuredContent, echo: echo.structuredContent, steps };
+  return { whoami: whoami.structuredContent, echo: echo.structuredContent, steps, challenge };
 }
 
 /** A person in the window that opened. */

@@ -122,7 +122,9 @@ fn a_page_completes_the_whole_dance() {
     assert_eq!(told["whoami"]["subject"], "alice", "{told:#}");
     assert_eq!(told["whoami"]["issuer"], stage.provider.issuer);
     assert_eq!(told["echo"], json!({ "message": "hello" }));
-    // Told by the challenge: a client that could not read it would have tried other places.
+    let challenge =
+        World::PLAIN_CHALLENGE.replace("mcp.example", &stage.ground.gateway.to_string());
+    assert_eq!(told["challenge"], challenge);
     let steps = ["POST /mcp 401", "GET /.well-known/oauth-protected-resource/mcp 200"];
     assert_eq!(told["steps"].as_array().unwrap()[..2], steps);
     let mut rest = told["steps"].as_array().unwrap().iter().map(|step| step.as_str().unwrap());

@@ -211,7 +211,7 @@ impl ProxyHttp for Gateway {
         end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
-        streams::go_on(exchange, body.as_deref(), end);
+        streams::go_on(exchange, body.as_deref(), end)?;
         Ok(None)
     }
 

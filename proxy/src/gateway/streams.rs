@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::{Method, header};
-use pingora_core::Result;
+use http::{Method, StatusCode, header};
+use pingora_core::{ErrorType, OrErr as _, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
@@ -17,8 +17,7 @@ pub(super) fn begin(
     exchange: &mut Exchange,
     changes: &Changes,
 ) -> Result<()> {
-    // Of known length, it is an answer on its way.
-    if response.status.is_informational() || response.headers.contains_key(header::CONTENT_LENGTH) {
+    if !is_stream(session, response) {
         return Ok(());
     }
     let standing = exchange.permit()?.standing();
@@ -27,7 +26,7 @@ pub(super) fn begin(
         exchange.watch = Some(Watch::start(snapshot, standing, line, changes.clone()));
     }
     // The frames of HTTP/2 are written where nothing can be put in between.
-    if !session.is_http2() && session.req_header().method != Method::HEAD {
+    if !session.is_http2() {
         let connection = exchange.connection.as_ref();
         exchange.events = connection
             .and_then(|connection| Events::begin(response.status, &response.headers, connection));
@@ -35,12 +34,24 @@ pub(super) fn begin(
     Ok(())
 }
 
-/// Notes where a stream of events stands.
-pub(super) fn go_on(exchange: &mut Exchange, piece: Option<&[u8]>, end: bool) {
+fn is_stream(session: &Session, response: &ResponseHeader) -> bool {
+    let has_body = session.req_header().method != Method::HEAD
+        && !response.status.is_informational()
+        && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
+    // Of known length, it is an answer on its way.
+    has_body && !response.headers.contains_key(header::CONTENT_LENGTH)
+}
+
+/// Notes where a stream of events stands, and that it has ended.
+pub(super) fn go_on(exchange: &mut Exchange, piece: Option<&[u8]>, end: bool) -> Result<()> {
     if let (Some(events), Some(piece)) = (&mut exchange.events, piece) {
         events.says(piece);
     }
-    if end {
-        exchange.events = None;
+    if !end {
+        return Ok(());
     }
+    exchange.events = None;
+    // The last moment before pingora keeps the connection for others; after an error it does not.
+    let ended = exchange.watch.as_ref().map_or(Ok(()), Watch::let_go);
+    ended.or_err(ErrorType::InternalError, "the token ended with the stream")
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use moka::notification::RemovalCause;
+use arc_swap::ArcSwapOption;
 use moka::sync::Cache;
 
 use super::Cells;
@@ -36,15 +36,15 @@ pub struct Verifier {
     revocations: Arc<Revocations>,
     /// Lives and dies with its rules: another policy never sees this one's verdicts.
     verdicts: Cache<Digest, Arc<Verdict>>,
-    /// Verdicts that had to go for others, though they still held.
-    evicted: Arc<AtomicU64>,
+    /// How many verdicts would be there if none had had to go for others.
+    learned: AtomicU64,
+    /// The head of the last token that verified: most of an issuer's tokens have the same.
+    last_head: ArcSwapOption<Head>,
     refusals: Refusals,
 }
 
 impl Verifier {
     pub(super) fn new(site: &Site, rules: &Rules, cells: &Cells) -> Self {
-        let evicted = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&evicted);
         let pairs = rules.issuers.iter().zip(&cells.keyrings).enumerate();
         Self {
             judges: pairs
@@ -57,11 +57,9 @@ impl Verifier {
             verdicts: Cache::builder()
                 .weigher(|_, verdict: &Arc<Verdict>| verdict.weight())
                 .max_capacity(CACHE_BYTES)
-                .eviction_listener(move |_, _, cause| {
-                    count.fetch_add((cause == RemovalCause::Size).into(), Ordering::Relaxed);
-                })
                 .build(),
-            evicted,
+            learned: AtomicU64::new(0),
+            last_head: ArcSwapOption::empty(),
             refusals: Refusals::new(),
         }
     }
@@ -71,7 +69,7 @@ impl Verifier {
         let now = since_epoch(now);
         let Some(verdict) = self.verdicts.get(&digest) else { return Known::Nothing };
         if !self.stands(&verdict, now) {
-            let is_over = verdict.ends.is_some_and(|ends| now >= ends);
+            let is_over = verdict.ends.is_some_and(|ends| now >= ends.since_epoch());
             return if is_over { Known::Nothing } else { Known::ToHaveHeld };
         }
         let revoked = verdict.check_revoked(&self.revocations);
@@ -109,7 +107,9 @@ impl Verifier {
         match learned {
             Ok(verdict) => self.remember(digest, verdict),
             Err(why) => {
-                self.verdicts.invalidate(&digest);
+                if self.verdicts.remove(&digest).is_some() {
+                    self.learned.fetch_sub(1, Ordering::Relaxed);
+                }
                 self.refusals.remember(digest, why, now);
                 Err(why)
             }
@@ -124,6 +124,9 @@ impl Verifier {
 
     fn remember(&self, digest: Digest, verdict: Verdict) -> Result<VerifiedToken, Rejected> {
         let verdict = Arc::new(verdict);
+        if !self.verdicts.contains_key(&digest) {
+            self.learned.fetch_add(1, Ordering::Relaxed);
+        }
         self.verdicts.insert(digest, Arc::clone(&verdict));
         verdict.check_revoked(&self.revocations)?;
         Ok(VerifiedToken { verdict, remembered: false })
@@ -141,8 +144,9 @@ impl Verifier {
     pub(super) fn memory(&self) -> Memory {
         // The cache counts when it tidies up, which it does now and then.
         self.verdicts.run_pending_tasks();
-        let evicted = self.evicted.load(Ordering::Relaxed);
-        Memory { verdicts: self.verdicts.entry_count(), evicted }
+        let verdicts = self.verdicts.entry_count();
+        let evicted = self.learned.load(Ordering::Relaxed).saturating_sub(verdicts);
+        Memory { verdicts, evicted }
     }
 
     fn stands(&self, verdict: &Verdict, now: Duration) -> bool {
@@ -162,10 +166,32 @@ impl Verifier {
         if judge.is_some_and(Judge::is_asked) {
             return Err(Rejected::Unasked);
         }
-        let header = Header::decode(parts.header)?;
+        let last = self.last_head.load();
+        let head = match last.as_ref().filter(|last| *last.text == *parts.header) {
+            Some(last) => Arc::clone(last),
+            None => Arc::new(Head::read(parts.header)?),
+        };
         let claims = claims.ok_or(Rejected::NotAJwt)?;
         claims.text("iss").ok_or(Rejected::Claim("iss"))?;
-        judge.ok_or(Rejected::Issuer)?.judge(&header, &claims, &parts, &self.headers, now)
+        let judge = judge.ok_or(Rejected::Issuer)?;
+        let verdict = judge.judge(&head.header, &claims, &parts, &self.headers, now)?;
+        // Only what held: strangers have no say in what is kept.
+        if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &head)) {
+            self.last_head.store(Some(head));
+        }
+        Ok(verdict)
+    }
+}
+
+/// A token's head as it was written, and read.
+struct Head {
+    text: Box<str>,
+    header: Header,
+}
+
+impl Head {
+    fn read(text: &str) -> Result<Self, Rejected> {
+        Ok(Self { text: text.into(), header: Header::decode(text)? })
     }
 }
 
@@ -242,7 +268,7 @@ impl Standing {
 
     /// For how long the token lasts by itself, if it has an end.
     pub(crate) fn lasts(&self, now: SystemTime) -> Option<Duration> {
-        self.verdict.ends.map(|ends| ends.saturating_sub(since_epoch(now)))
+        self.verdict.ends.map(|ends| ends.since_epoch().saturating_sub(since_epoch(now)))
     }
 }
 

@@ -54,13 +54,14 @@ impl ClaimHeaders {
 
     /// Written once per token. What the token does not say leaves no header.
     pub(super) fn stamp(&self, principal: &Principal, claims: &Claims) -> Stamped {
+        let memberships = principal.memberships.as_deref();
         let fixed = [
             Some(principal.subject.to_string()),
             Some(principal.issuer.to_string()),
             principal.client.as_deref().map(str::to_owned),
             Some(principal.scopes.to_string()),
-            list(&principal.roles),
-            list(&principal.groups),
+            memberships.and_then(|all| list(&all.roles)),
+            memberships.and_then(|all| list(&all.groups)),
         ];
         let extra = self.0.iter().map(|path| claims.at(path).and_then(claim_text));
         let value =

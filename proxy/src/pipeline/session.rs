@@ -184,8 +184,7 @@ mod tests {
             subject: subject.into(),
             client: client.map(Into::into),
             scopes: Box::default(),
-            roles: Box::default(),
-            groups: Box::default(),
+            memberships: None,
         }
     }
 

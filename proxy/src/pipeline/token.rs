@@ -105,9 +105,9 @@ impl<'a> Compact<'a> {
     pub(super) fn read(text: &'a str) -> Option<Self> {
         let (signed, signature) = text.rsplit_once('.')?;
         let (header, payload) = signed.split_once('.')?;
+        // Looked at to the end whatever comes, many bytes at a time.
         let base64url = |part: &str| {
-            !part.is_empty()
-                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            part.bytes().fold(!part.is_empty(), |good, byte| good & is_base64url(byte))
         };
         let whole = [header, payload, signature].into_iter().all(base64url);
         whole.then_some(Self { signed, header, payload, signature })
@@ -165,7 +165,14 @@ pub struct Principal {
     pub client: Option<Box<str>>,
     /// What the token allows, separated by spaces.
     pub scopes: Box<str>,
-    /// What its holder is. Never a scope, whatever it is called.
+    /// What its holder is and whom it belongs to, if its issuer says such things.
+    pub memberships: Option<Box<Memberships>>,
+}
+
+/// What somebody is. Never a scope, whatever it is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Memberships {
+    /// What its holder is.
     pub roles: Box<[Box<str>]>,
     /// Whom its holder belongs to.
     pub groups: Box<[Box<str>]>,
@@ -192,13 +199,16 @@ impl Principal {
             .flat_map(|one| one.split(' '))
             .filter(|scope| !scope.is_empty())
             .collect();
+        let roles = owned(&all(&names.roles, "roles")?);
+        let groups = owned(&all(&names.groups, "groups")?);
+        let says_so = !roles.is_empty() || !groups.is_empty();
+        let memberships = says_so.then(|| Box::new(Memberships { roles, groups }));
         Ok(Self {
             issuer: Arc::clone(issuer),
             subject: subject.filter(|subject| !subject.is_empty()).ok_or("sub")?.into(),
             client: client.map(Box::from),
             scopes: scopes.join(" ").into(),
-            roles: owned(&all(&names.roles, "roles")?),
-            groups: owned(&all(&names.groups, "groups")?),
+            memberships,
         })
     }
 
@@ -208,7 +218,8 @@ impl Principal {
 
     /// What its texts take in memory.
     pub(super) fn text_bytes(&self) -> usize {
-        let lists = self.roles.iter().chain(&self.groups).map(|one| one.len() + TEXT_BYTES);
+        let lists = self.memberships.iter().flat_map(|all| all.roles.iter().chain(&all.groups));
+        let lists = lists.map(|one| one.len() + TEXT_BYTES);
         let client = self.client.as_ref().map_or(0, |client| client.len());
         self.subject.len() + client + self.scopes.len() + lists.sum::<usize>()
     }
@@ -249,6 +260,11 @@ pub enum NoBearer {
 fn is_scheme(text: &[u8]) -> bool {
     let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
     !text.is_empty() && text.iter().all(token)
+}
+
+#[expect(clippy::needless_bitwise_bool, reason = "a branch would be taken for each byte")]
+fn is_base64url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() | (byte == b'-') | (byte == b'_')
 }
 
 /// Letters, digits and `-._~+/=`: `-` to `9` lie side by side.

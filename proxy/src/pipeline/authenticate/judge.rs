@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::kind;
-use super::verdict::{Origin, Verdict};
+use super::verdict::{Moment, Origin, Verdict};
 use super::{Rejected, UnknownKey};
 use crate::config::{Resource, Source, TrustedIssuer};
 use crate::keys::{Key, KeySet, Keyring};
@@ -108,7 +108,7 @@ impl Judge {
             confirmation,
             issuer: self.index,
             origin,
-            ends: expires.map(|expires| expires.saturating_add(self.rules.leeway)),
+            ends: expires.map(|expires| Moment::at(expires.saturating_add(self.rules.leeway))),
             // One that no list can name could not be revoked.
             id: claims
                 .optional_text("jti")

@@ -1,5 +1,6 @@
 //! What was found about one token, kept for as long as it holds.
 
+use std::num::NonZeroU64;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +23,27 @@ pub(super) struct Verdict {
     pub(super) origin: Origin,
     /// When the token is past, its issuer's leeway included; since 1970. Only an issuer that is asked
     /// may leave it open.
-    pub(super) ends: Option<Duration>,
+    pub(super) ends: Option<Moment>,
     /// By what the operator may revoke it: `jti`, and the second of its `iat`. One that does not say
     /// when it was issued may be from any time: from 1970, so that it comes before every other.
     pub(super) id: Option<Box<str>>,
     pub(super) issued: u64,
+}
+
+/// A time since 1970, to the microsecond, in a single number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment(NonZeroU64);
+
+impl Moment {
+    /// The last one there is stands for all that are later.
+    pub(super) fn at(since_epoch: Duration) -> Self {
+        let micros = u64::try_from(since_epoch.as_micros()).unwrap_or(u64::MAX);
+        Self(NonZeroU64::new(micros).unwrap_or(NonZeroU64::MIN))
+    }
+
+    pub(super) fn since_epoch(self) -> Duration {
+        Duration::from_micros(self.0.get())
+    }
 }
 
 /// What a verdict rests on.
@@ -48,7 +65,7 @@ impl Verdict {
             // A clock that is set back does not make an answer younger.
             Origin::Told(while_believed) => while_believed.contains(&now),
         };
-        holds && self.ends.is_none_or(|ends| now < ends)
+        holds && self.ends.is_none_or(|ends| now < ends.since_epoch())
     }
 
     /// Whether what was begun on its strength may go on. Other keys of the issuer may have changed.
@@ -57,7 +74,7 @@ impl Verdict {
         keys: impl FnOnce() -> Option<Arc<KeySet>>,
         now: Duration,
     ) -> Result<(), Rejected> {
-        if self.ends.is_some_and(|ends| now >= ends) {
+        if self.ends.is_some_and(|ends| now >= ends.since_epoch()) {
             return Err(Rejected::Expired);
         }
         match &self.origin {

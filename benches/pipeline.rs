@@ -60,7 +60,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         );
     }
     println!(
-        "{REMEMBERED} remembered tokens take {:.1} MiB (aim: 8)",
+        "{REMEMBERED} remembered tokens take {:.2} MiB (aim: less than 8)",
         desk.memory(&issuer.ed25519)?
     );
     println!("aim: a decision on a cached token in less than {AIM:?}: {verdict}, {decision:?}");

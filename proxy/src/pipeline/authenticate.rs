@@ -45,11 +45,12 @@ pub struct Verifier {
 
 impl Verifier {
     pub(super) fn new(site: &Site, rules: &Rules, cells: &Cells) -> Self {
+        let is_listed = rules.revocations.is_some();
         let pairs = rules.issuers.iter().zip(&cells.keyrings).enumerate();
         Self {
             judges: pairs
                 .map(|(index, (issuer, keyring))| {
-                    Judge::new(index, issuer, keyring, &site.resource)
+                    Judge::new(index, issuer, keyring, &site.resource, is_listed)
                 })
                 .collect(),
             headers: ClaimHeaders::new(&site.forward),

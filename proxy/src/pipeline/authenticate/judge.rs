@@ -20,6 +20,8 @@ pub(super) struct Judge {
     rules: TrustedIssuer,
     issuer: Arc<str>,
     keyring: Arc<Keyring>,
+    /// Whether there is a list that could name a token by its id; else no id is kept.
+    is_listed: bool,
 }
 
 impl Judge {
@@ -28,12 +30,19 @@ impl Judge {
         rules: &TrustedIssuer,
         keyring: &Arc<Keyring>,
         resource: &Resource,
+        is_listed: bool,
     ) -> Self {
         let mut rules = rules.clone();
         if rules.audiences.is_empty() {
             rules.audiences.push(resource.as_str().to_owned());
         }
-        Self { index, issuer: rules.issuer.as_str().into(), keyring: Arc::clone(keyring), rules }
+        Self {
+            index,
+            issuer: rules.issuer.as_str().into(),
+            keyring: Arc::clone(keyring),
+            is_listed,
+            rules,
+        }
     }
 
     /// The issuer, as its tokens must spell it.
@@ -113,6 +122,7 @@ impl Judge {
             id: claims
                 .optional_text("jti")
                 .map_err(|WrongType| Rejected::Claim("jti"))?
+                .filter(|_| self.is_listed)
                 .map(Box::from),
             issued: claims.time("iat").ok().flatten().unwrap_or_default().as_secs(),
         })

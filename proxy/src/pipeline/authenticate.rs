@@ -18,7 +18,7 @@ use moka::sync::Cache;
 use super::Cells;
 use super::claims::Claims;
 use super::headers::{ClaimHeaders, Stamped};
-use super::jose::Header;
+use super::jose::Head;
 use super::proof::Confirmation;
 use super::revocation::Revocations;
 use super::token::{BearerToken, Digest, Inquiry, Principal};
@@ -181,18 +181,6 @@ impl Verifier {
             self.last_head.store(Some(head));
         }
         Ok(verdict)
-    }
-}
-
-/// A token's head as it was written, and read.
-struct Head {
-    text: Box<str>,
-    header: Header,
-}
-
-impl Head {
-    fn read(text: &str) -> Result<Self, Rejected> {
-        Ok(Self { text: text.into(), header: Header::decode(text)? })
     }
 }
 

@@ -14,6 +14,18 @@ pub(super) struct Header {
     pub(super) typ: Typ,
 }
 
+/// A token's head as it was written, and read.
+pub(super) struct Head {
+    pub(super) text: Box<str>,
+    pub(super) header: Header,
+}
+
+impl Head {
+    pub(super) fn read(text: &str) -> Result<Self, Rejected> {
+        Ok(Self { text: text.into(), header: Header::decode(text)? })
+    }
+}
+
 /// What the header says the token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Typ {
@@ -25,7 +37,7 @@ pub(super) enum Typ {
 }
 
 impl Header {
-    pub(super) fn decode(part: &str) -> Result<Self, Rejected> {
+    fn decode(part: &str) -> Result<Self, Rejected> {
         let members = Claims::decode(part).ok_or(Rejected::NotAJwt)?;
         // RFC 7515 section 4.1.11: an extension that must be understood, and is not.
         if members.get("crit").is_some() || members.get("b64").is_some() {

@@ -1,5 +1,7 @@
 //! A token before and after it is believed.
 
+mod inquiry;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ use http::header::AUTHORIZATION;
 
 use super::claims::{Claims, WrongType, text, texts};
 use crate::config::{ClaimNames, ClaimPath};
+
+pub use inquiry::Inquiry;
 
 /// How a token was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +87,7 @@ impl<'a> BearerToken<'a> {
 
     /// What to ask the issuer.
     pub(super) fn inquiry(self, digest: Digest, known: bool) -> Inquiry {
-        Inquiry { token: self.0.into(), digest, known }
+        Inquiry::new(self.0, digest, known)
     }
 
     /// Its parts, if it is a signed JWT.
@@ -127,30 +131,6 @@ impl Digest {
 
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.0
-    }
-}
-
-/// A token that only its issuer can judge.
-pub struct Inquiry {
-    token: Box<str>,
-    digest: Digest,
-    known: bool,
-}
-
-impl Inquiry {
-    /// The token, for the one place that sends it.
-    pub(crate) fn token(&self) -> &str {
-        &self.token
-    }
-
-    /// What all inquiries about the same token share.
-    pub(crate) fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// Whether the token was good when the issuer was last asked.
-    pub(crate) fn is_known(&self) -> bool {
-        self.known
     }
 }
 
@@ -281,12 +261,6 @@ fn is_b64token(byte: u8) -> bool {
 impl fmt::Debug for BearerToken<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("BearerToken(…)")
-    }
-}
-
-impl fmt::Debug for Inquiry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Inquiry(…)")
     }
 }
 

@@ -29,6 +29,23 @@ pub struct Site {
     pub forward: Forward,
 }
 
+impl Site {
+    /// Every name that its host goes by, each without a port that goes without saying.
+    pub fn names(&self) -> Vec<String> {
+        let own = self.resource.origin();
+        let (scheme, host) = own.split_once("://").unwrap_or(("https", &own));
+        let usual = if scheme == "http" { ":80" } else { ":443" };
+        let written = std::iter::once(host).chain(self.hosts.iter().map(String::as_str));
+        written.map(|name| name.strip_suffix(usual).unwrap_or(name).to_owned()).collect()
+    }
+
+    /// Whether there is a name by which both are called.
+    pub fn shares_a_name(&self, other: &Self) -> bool {
+        let others = other.names();
+        self.names().iter().any(|name| others.contains(name))
+    }
+}
+
 /// Origins (RFC 6454) of pages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origins {

@@ -83,8 +83,7 @@ impl Pipeline {
         // Of two endpoints that a path is within, the nearer one is meant.
         sites.sort_by_key(|site| std::cmp::Reverse(site.resource.path().len()));
         let shares = |one: &config::Site| {
-            let here = |other: &&config::Site| other.resource.origin() == one.resource.origin();
-            rules.sites.iter().filter(here).count() > 1
+            rules.sites.iter().filter(|other| other.shares_a_name(one)).count() > 1
         };
         let site = |(number, site): (usize, &&config::Site)| {
             Site::new(number, site, rules, cells, !shares(site))

@@ -17,17 +17,11 @@ pub(super) struct Doors {
 impl Doors {
     pub(super) fn new(site: &Site) -> Self {
         let own = site.resource.origin();
-        let (scheme, host) = own.split_once("://").unwrap_or(("https", &own));
-        let usual = if scheme == "http" { ":80" } else { ":443" };
-        let names = std::iter::once(host).chain(site.hosts.iter().map(String::as_str));
+        let usual = if own.starts_with("http:") { 80 } else { 443 };
         // Clients may say the usual port, and mostly do not.
-        let spellings = names.flat_map(|name| {
-            let other = match name.strip_suffix(usual) {
-                Some(bare) => Some(bare.to_owned()),
-                None if has_port(name) => None,
-                None => Some(format!("{name}{usual}")),
-            };
-            std::iter::once(name.to_owned()).chain(other)
+        let spellings = site.names().into_iter().flat_map(|name| {
+            let said = (!has_port(&name)).then(|| format!("{name}:{usual}"));
+            std::iter::once(name).chain(said)
         });
         let origins = match &site.origins {
             Origins::Any => Origins::Any,

@@ -47,9 +47,7 @@ pub(super) fn all(root: &mut Section<'_>, door: &Door) -> Option<Vec<Site>> {
 }
 
 fn overlap(one: &Site, other: &Site) -> bool {
-    let shared = one.hosts.iter().any(|host| other.hosts.contains(host));
-    one.resource.path() == other.resource.path()
-        && (shared || one.resource.origin() == other.resource.origin())
+    one.resource.path() == other.resource.path() && one.shares_a_name(other)
 }
 
 fn site(section: &mut Section<'_>, door: &Door) -> Option<Site> {

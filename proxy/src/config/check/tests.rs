@@ -194,6 +194,9 @@ fn sites_have_what_a_single_resource_has() {
     let message = |text: &str| Config::parse(text).unwrap_err().to_string();
     let twice = site("https://a.example/mcp") + &site("https://a.example/mcp");
     assert!(message(&file(&twice)).contains("another site has the same host and path"));
+    let named = site("https://a.example/mcp").replace("mcp'", "mcp', hosts: ['b.example:443']")
+        + &site("https://b.example/mcp");
+    assert!(message(&file(&named)).contains("another site has the same host and path"));
     let both = file(&two) + "resource: {url: https://b.example/mcp}\n";
     assert!(message(&both).contains("sites are listed, and each has its own"));
     let shared = file(&two).replace("https://id.example", "https://id.example, audiences: [x]");

@@ -295,6 +295,17 @@ fn the_old_answers_to_the_old_methods_pass_too() {
 }
 
 #[test]
+fn a_status_keeps_the_words_that_the_server_gave_it() {
+    let world = World::start();
+    for status in ["404 Not Found", "404 Nobody Home"] {
+        let raw = format!("HTTP/1.1 {status}\\r\\nContent-Length: 2\\r\\n\\r\\n{{}}");
+        let response = call_with(&world, &[("x-answer", &raw)]);
+        assert!(response.head.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{}", response.head);
+        world.upstream.next();
+    }
+}
+
+#[test]
 fn crumbs_of_cookies_are_one_line_again_for_the_server() {
     let identity = Identity::new();
     let world = World::with(&identity.settings());

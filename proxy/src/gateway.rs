@@ -26,12 +26,13 @@ use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::introspect::Introspector;
 use crate::pipeline::Decision;
-use crate::pipeline::answer::{Answer, DPOP_NONCE};
+use crate::pipeline::answer::Answer;
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
 use crate::stream::Changes;
 use crate::upstream::{Line, Peers};
+use arrive::Names;
 use downstream::DRAIN;
 
 /// Pingora's view of the proxy.
@@ -43,6 +44,7 @@ pub(crate) struct Gateway {
     recorder: Recorder,
     peers: Peers,
     proxies: TrustedProxies,
+    names: Names,
     body_timeout: Duration,
     write_timeout: Duration,
 }
@@ -64,6 +66,7 @@ impl Gateway {
             recorder,
             peers: Peers::new(boot.limits.body_timeout),
             proxies: boot.proxies.clone(),
+            names: Names::default(),
             body_timeout: boot.limits.body_timeout,
             write_timeout: boot.limits.write_timeout,
         }
@@ -119,7 +122,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        exchange.arrival = arrive::from(session, exchange, &self.proxies);
+        exchange.arrival = arrive::from(session, exchange, &self.proxies, &self.names);
         exchange.page = exchange.snapshot.pipeline.page(session.req_header());
         let decision = match downstream::misframed(session) {
             Some(why) => Decision::Answer(Answer::Misframed(why)),
@@ -194,13 +197,7 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        let permit = exchange.permit()?;
-        downstream::tidy(response);
-        if let Some(nonce) = permit.nonce() {
-            response.insert_header(DPOP_NONCE, nonce)?;
-        }
-        downstream::seal_session(response, exchange.site()?, permit)?;
-        downstream::finish(response, exchange)?;
+        downstream::pass_on(response, exchange)?;
         streams::begin(session, response, exchange, &self.changes)
     }
 

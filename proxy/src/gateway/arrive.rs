@@ -1,5 +1,8 @@
 //! Where a request comes from, and what it is called.
 
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use pingora_proxy::Session;
 
 use crate::config::TrustedProxies;
@@ -13,18 +16,42 @@ pub(super) fn from(
     session: &Session,
     exchange: &Exchange,
     proxies: &TrustedProxies,
+    names: &Names,
 ) -> Option<Arrival> {
     let Caller { peer, introduced } = exchange.connection.as_ref()?.caller();
     let headers = &session.req_header().headers;
     Some(Arrival {
         address: address::of_client(peer, introduced, headers, proxies),
-        trail: Trail::read(headers, random),
+        trail: Trail::read(headers, || names.next()),
     })
 }
 
-/// For names, which need not be secret: should the system give none, they are merely not unique.
-fn random() -> [u8; 16] {
-    let mut random = [0; 16];
-    aws_lc_rs::rand::fill(&mut random).unwrap_or_default();
-    random
+/// Where names come from: hashes of a count, under a key that is random and of this process. They need
+/// not be secret, and to ask the system for each would cost more than all else about them.
+#[derive(Default)]
+pub(super) struct Names {
+    key: RandomState,
+    count: AtomicU64,
+}
+
+impl Names {
+    fn next(&self) -> [u8; 16] {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let half = |which: u8| u128::from(self.key.hash_one((count, which)));
+        (half(0) << 64 | half(1)).to_be_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_name_is_given_twice_nor_again_after_a_restart() {
+        let (names, others) = (Names::default(), Names::default());
+        let given: HashSet<_> = (0..10_000).flat_map(|_| [names.next(), others.next()]).collect();
+        assert_eq!(given.len(), 20_000);
+    }
 }

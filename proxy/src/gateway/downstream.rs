@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
-use http::{HeaderName, HeaderValue};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH};
+use http::response::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora_core::{Error, ErrorType, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::Session;
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::exchange::Exchange;
 use crate::pipeline::Site;
-use crate::pipeline::answer::Answer;
+use crate::pipeline::answer::{Answer, DPOP_NONCE};
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::{self, Misframed};
 use crate::pipeline::response;
@@ -62,11 +63,11 @@ pub(super) async fn answer(
 ) -> Result<()> {
     exchange.answered(&answer);
     let response = answer.into_response();
-    let (parts, body) =
+    let (mut parts, body) =
         response.or_err(ErrorType::InternalError, "building an answer")?.into_parts();
-    let mut head = ResponseHeader::from(parts);
-    head.insert_header(http::header::CONTENT_LENGTH, body.len().to_string())?;
-    finish(&mut head, exchange)?;
+    parts.headers.insert(CONTENT_LENGTH, body.len().into());
+    finish(&mut parts.headers, exchange);
+    let head = ResponseHeader::from(parts);
     let only_head = session.req_header().method == http::Method::HEAD || body.is_empty();
     session.write_response_header(Box::new(head), only_head).await?;
     if !only_head {
@@ -75,56 +76,72 @@ pub(super) async fn answer(
     Ok(())
 }
 
+/// Turns what the upstream says into what the client hears.
+pub(super) fn pass_on(response: &mut ResponseHeader, exchange: &Exchange) -> Result<()> {
+    let permit = exchange.permit()?;
+    let phrase = phrase_of_its_own(response);
+    // Taken apart once, as towards the upstream: pingora keeps each name a second time.
+    let blank = http::Response::new(()).into_parts().0;
+    let mut parts = Parts::from(std::mem::replace(response, blank.into()));
+    let headers = &mut parts.headers;
+    tidy(headers, parts.status);
+    if let Some(nonce) = permit.nonce() {
+        headers.insert(DPOP_NONCE, nonce.clone());
+    }
+    seal_session(headers, exchange.site()?, permit)?;
+    finish(headers, exchange);
+    *response = parts.into();
+    response.set_reason_phrase(phrase.as_deref())
+}
+
+/// What the upstream calls the status, if not by its usual name.
+fn phrase_of_its_own(response: &ResponseHeader) -> Option<String> {
+    let usual = response.status.canonical_reason();
+    let phrase = response.get_reason_phrase();
+    phrase.filter(|_| phrase != usual).map(str::to_owned)
+}
+
 /// Takes out of the upstream's answer what ends here.
-pub(super) fn tidy(response: &mut ResponseHeader) {
-    let status = response.status;
+fn tidy(headers: &mut HeaderMap, status: StatusCode) {
     let ending: Vec<HeaderName> =
-        response.headers.keys().filter(|name| response::ends_here(name, status)).cloned().collect();
+        headers.keys().filter(|name| response::ends_here(name, status)).cloned().collect();
     for name in ending {
-        response.remove_header(&name);
+        headers.remove(name);
     }
 }
 
 /// Has the client hold a session by a name that is good for its caller alone.
-pub(super) fn seal_session(
-    response: &mut ResponseHeader,
-    site: &Site,
-    permit: &Permit,
-) -> Result<()> {
-    let held = site.session(permit, &response.headers);
+fn seal_session(headers: &mut HeaderMap, site: &Site, permit: &Permit) -> Result<()> {
+    let held = site.session(permit, headers);
     let held = held.or_err(ErrorType::InvalidHTTPHeader, "answer").map_err(Error::into_up)?;
-    match held {
-        Some(held) => response.insert_header(SESSION_ID, held),
-        None => Ok(()),
+    if let Some(held) = held {
+        headers.insert(SESSION_ID, held);
     }
+    Ok(())
 }
 
 /// What every answer gets, ours and the upstream's.
-pub(super) fn finish(head: &mut ResponseHeader, exchange: &Exchange) -> Result<()> {
+fn finish(headers: &mut HeaderMap, exchange: &Exchange) {
     if let Some(arrival) = &exchange.arrival {
         for (name, value) in arrival.trail.returned() {
-            head.insert_header(name, value)?;
+            headers.insert(name, value.clone());
         }
     }
     for (name, value) in response::hardened(exchange.snapshot.pipeline.is_https_only()) {
-        if !head.headers.contains_key(&name) {
-            head.insert_header(name, value)?;
-        }
+        headers.entry(name).or_insert(value);
     }
-    share(head, exchange.page.as_ref())
+    share(headers, exchange.page.as_ref());
 }
 
 /// Lets the page that asked read the answer.
-fn share(head: &mut ResponseHeader, page: Option<&HeaderValue>) -> Result<()> {
+fn share(headers: &mut HeaderMap, page: Option<&HeaderValue>) {
     // What is public says so itself.
-    let Some(page) = page.filter(|_| !head.headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN))
-    else {
-        return Ok(());
+    let Some(page) = page.filter(|_| !headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN)) else {
+        return;
     };
     for (name, value) in response::shared_with(page) {
-        head.append_header(name, value)?;
+        headers.append(name, value);
     }
-    Ok(())
 }
 
 /// How long a refused request may take to finish its body.

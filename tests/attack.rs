@@ -2,6 +2,7 @@
 //! proxy; each must be refused for what it is, and none may reach the backend.
 
 mod algorithm;
+mod call;
 mod claims;
 mod header;
 mod issuer;

@@ -22,7 +22,7 @@ const LAYERS: &[Layer] = &[
     ("edge",     &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "rustix", "rustls", "socket2", "thiserror", "tokio", "tracing", "x509_parser"]),
     ("upstream", &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "tokio"]),
     ("stream",   &["edge", "pipeline", "snapshot", "upstream"],                &["http", "tokio"]),
-    ("exchange", &["edge", "pipeline", "record", "snapshot", "stream", "upstream"], &["http", "pingora_core"]),
+    ("exchange", &["edge", "pipeline", "record", "snapshot", "stream", "upstream"], &["bytes", "http", "pingora_core"]),
     ("gateway",  &["config", "edge", "exchange", "introspect", "pipeline", "record", "refresh", "snapshot", "stream", "upstream"], &["async_trait", "aws_lc_rs", "bytes", "http", "pingora_core", "pingora_http", "pingora_proxy", "tokio", "tracing"]),
     ("admin",    &["config", "edge", "keys", "record", "snapshot"],                              &["async_trait", "http", "pingora_core", "serde_json"]),
     ("server",   &["admin", "config", "edge", "gateway", "introspect", "outbound", "pipeline", "record", "refresh", "revoke", "snapshot"], &["aws_lc_rs", "pingora_core", "pingora_proxy", "prometheus", "socket2", "thiserror", "tokio", "tracing"]),

@@ -14,6 +14,7 @@ mod attack;
 mod authenticate;
 mod backend;
 mod browser;
+mod calls;
 mod certificate;
 mod chaos;
 mod clients;

@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use http::HeaderValue;
 use pingora_core::{Error, ErrorType, OkOrErr as _, Result};
 
 use crate::edge::{Body, Connection};
 use crate::pipeline::Site;
 use crate::pipeline::answer::Answer;
-use crate::pipeline::authorize::Permit;
+use crate::pipeline::authorize::{Permit, Ruling};
 use crate::pipeline::channel::Channel;
 use crate::pipeline::framing::Misframed;
 use crate::pipeline::token::Principal;
@@ -34,6 +35,8 @@ pub(crate) struct Exchange {
     pub(crate) watch: Option<Watch>,
     /// If it is a stream of events that is answered with.
     pub(crate) events: Option<Events>,
+    /// The body, if it had to be read before it could go on.
+    pub(crate) body: Option<Bytes>,
     body_bytes: usize,
 }
 
@@ -41,7 +44,7 @@ pub(crate) struct Exchange {
 pub(crate) enum Stage {
     Received,
     /// By us; to somebody known, if the token was good and the answer no.
-    Answered(&'static str, Option<Principal>),
+    Answered(&'static str, Option<(Principal, Ruling)>),
     Permitted(Permit),
     /// Permitted, but then nothing came back from the upstream that we could pass on.
     Failed(Permit, &'static str),
@@ -60,6 +63,7 @@ impl Exchange {
             line: None,
             watch: None,
             events: None,
+            body: None,
             body_bytes: 0,
         }
     }
@@ -116,7 +120,8 @@ impl Exchange {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Received) {
             Stage::Permitted(permit) | Stage::Failed(permit, _) => Stage::Failed(permit, label),
             Stage::Received | Stage::Answered(..) => {
-                Stage::Answered(label, answer.principal().cloned())
+                let refused = answer.refused();
+                Stage::Answered(label, refused.map(|(who, why)| (who.clone(), why.clone())))
             }
         };
     }
@@ -137,7 +142,16 @@ impl Exchange {
     pub(crate) fn principal(&self) -> Option<&Principal> {
         match &self.stage {
             Stage::Permitted(permit) | Stage::Failed(permit, _) => Some(permit.principal()),
-            Stage::Answered(_, principal) => principal.as_ref(),
+            Stage::Answered(_, refused) => refused.as_ref().map(|(who, _)| who),
+            Stage::Received => None,
+        }
+    }
+
+    /// What the policy said, as far as it was asked.
+    pub(crate) fn ruling(&self) -> Option<&Ruling> {
+        match &self.stage {
+            Stage::Permitted(permit) | Stage::Failed(permit, _) => Some(permit.ruling()),
+            Stage::Answered(_, refused) => refused.as_ref().map(|(_, why)| why),
             Stage::Received => None,
         }
     }

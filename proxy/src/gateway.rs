@@ -1,6 +1,7 @@
 //! The pipeline's place in pingora: each phase calls one stage and decides nothing itself.
 
 mod arrive;
+mod body;
 mod downstream;
 mod failure;
 mod log;
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::header::EXPECT;
 use http::request::Parts;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
@@ -27,6 +29,7 @@ use crate::exchange::{Exchange, Stage};
 use crate::introspect::Introspector;
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
+use crate::pipeline::known::Known;
 use crate::record::Recorder;
 use crate::refresh::{Looked, Refreshers};
 use crate::snapshot::Live;
@@ -72,21 +75,35 @@ impl Gateway {
         }
     }
 
-    /// Decides, and asks the issuer once if that is what the decision needs.
-    async fn decide(&self, session: &Session, exchange: &Exchange) -> Decision {
-        let pipeline = &exchange.snapshot.pipeline;
-        let request = session.req_header();
-        let channel = exchange.channel();
-        match pipeline.decide(request, &channel, now()) {
-            Decision::NeedKey(key) => match self.refreshers.look_again(key).await {
-                Looked::Again => pipeline.decide_again(request, &channel, now()),
-                Looked::InVain => Decision::Answer(Answer::NoKeys),
-            },
-            Decision::NeedIntrospection(inquiry) => match self.introspector.ask(inquiry).await {
-                Some(told) => pipeline.decide_told(request, &channel, &told, now()),
-                None => Decision::Answer(Answer::NoIntrospection),
-            },
-            decision @ (Decision::Answer(_) | Decision::Forward(_)) => decision,
+    /// Decides; and finds out what the decision needs, each thing once, until there is one.
+    async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decision> {
+        let snapshot = Arc::clone(&exchange.snapshot);
+        let mut known = Known::default();
+        loop {
+            let request = session.req_header();
+            let decision =
+                snapshot.pipeline.decide_knowing(request, &exchange.channel(), &known, now());
+            match decision {
+                Decision::NeedKey(key) => match self.refreshers.look_again(key).await {
+                    Looked::Again => known.keys_are_new(),
+                    Looked::InVain => return Ok(Decision::Answer(Answer::NoKeys)),
+                },
+                Decision::NeedIntrospection(inquiry) => {
+                    match self.introspector.ask(inquiry).await {
+                        Some(told) => known.token_is(told),
+                        None => return Ok(Decision::Answer(Answer::NoIntrospection)),
+                    }
+                }
+                Decision::NeedBody => match body::read(session, exchange).await? {
+                    Ok(body) => known.body_is(body),
+                    Err(answer) => return Ok(Decision::Answer(answer)),
+                },
+                Decision::Answer(_) => return Ok(decision),
+                Decision::Forward(_) => {
+                    exchange.body = known.into_body();
+                    return Ok(decision);
+                }
+            }
         }
     }
 }
@@ -126,13 +143,14 @@ impl ProxyHttp for Gateway {
         exchange.page = exchange.snapshot.pipeline.page(session.req_header());
         let decision = match downstream::misframed(session) {
             Some(why) => Decision::Answer(Answer::Misframed(why)),
-            None => self.decide(session, exchange).await,
+            None => self.decide(session, exchange).await?,
         };
         match decision {
             Decision::Forward(permit) => {
                 self.recorder.token(permit.remembered());
+                permit.ruling().shadow().inspect(|rule| self.recorder.shadow(rule));
                 exchange.stage = Stage::Permitted(permit);
-                if !session.is_body_done() {
+                if exchange.body.is_none() && !session.is_body_done() {
                     exchange.awaited =
                         exchange.connection.as_ref().and_then(Connection::await_body);
                 }
@@ -147,7 +165,7 @@ impl ProxyHttp for Gateway {
                 downstream::answer(session, exchange, answer).await?;
                 Ok(ANSWERED)
             }
-            Decision::NeedKey(_) | Decision::NeedIntrospection(_) => {
+            Decision::NeedKey(_) | Decision::NeedIntrospection(_) | Decision::NeedBody => {
                 Error::e_explain(ErrorType::HTTPStatus(500), "undecided")
             }
         }
@@ -187,6 +205,10 @@ impl ProxyHttp for Gateway {
         let blank = http::Request::new(()).into_parts().0;
         let mut parts = Parts::from(std::mem::replace(request, blank.into()));
         exchange.site()?.relay().rewrite(&mut parts.headers, permit, exchange.arrival()?);
+        if exchange.body.is_some() {
+            // The client has had its leave.
+            parts.headers.remove(EXPECT);
+        }
         *request = parts.into();
         Ok(())
     }
@@ -220,6 +242,10 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.permit()?;
+        if let Some(read) = &exchange.body {
+            *body = Some(read.clone());
+            return Ok(());
+        }
         exchange.awaited = exchange.awaited.take().filter(|_| !end).inspect(Body::moved);
         let bytes = body.as_ref().map_or(0, Bytes::len);
         exchange.count_body(bytes).or_err(ErrorType::HTTPStatus(413), "request body")

@@ -1,5 +1,6 @@
 //! A world with one issuer, one backend that remembers, and the real proxy between them.
 
+mod caller;
 mod certificate;
 mod h2;
 mod identity;
@@ -11,6 +12,7 @@ mod upstream;
 mod wire;
 mod world;
 
+pub(crate) use caller::{Caller, JSON, NOW, request, tool};
 pub(crate) use certificate::Certificate;
 pub(crate) use h2::H2;
 pub(crate) use identity::{ClientCertificate, Identity};

@@ -13,6 +13,7 @@ use super::{
 mod dpop;
 mod issuer;
 mod limits;
+mod policy;
 mod proxies;
 mod session;
 mod site;

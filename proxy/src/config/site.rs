@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use http::HeaderName;
 use url::Url;
 
-use super::{ClaimPath, Resource, Scope};
+use super::{ClaimPath, Policy, Resource, Scope};
 
 /// A resource and everything that is its own.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Site {
     pub documentation: Option<Url>,
     /// Scopes that every request must hold.
     pub scopes: Vec<Scope>,
+    /// Who may call what there.
+    pub policy: Policy,
     /// Other names that clients may call its host by, in lower case.
     pub hosts: Vec<String>,
     /// Pages that may call it from a browser, besides its own.

@@ -4,6 +4,8 @@ use pingora_core::Error;
 use pingora_proxy::Session;
 
 use crate::exchange::Exchange;
+use crate::pipeline::authorize::Ruling;
+use crate::pipeline::call::Call;
 use crate::pipeline::trail::Trail;
 use crate::record::Recorder;
 
@@ -18,6 +20,8 @@ pub(super) fn tell(
     recorder.request(outcome, took);
     let principal = exchange.principal();
     let trail = exchange.arrival.as_ref().map(|arrival| &arrival.trail);
+    let ruling = exchange.ruling();
+    let call = ruling.and_then(Ruling::call);
     let request = session.req_header();
     tracing::info!(
         outcome = outcome.label(),
@@ -27,6 +31,10 @@ pub(super) fn tell(
         issuer = principal.map(|principal| &*principal.issuer),
         subject = principal.map(|principal| &*principal.subject),
         client = principal.and_then(|principal| principal.client.as_deref()),
+        call = call.map(Call::method),
+        name = call.and_then(Call::name),
+        rule = ruling.and_then(Ruling::rule),
+        shadow = ruling.and_then(Ruling::shadow),
         peer = session.client_addr().map(tracing::field::display),
         address = exchange.address_behind_peer().map(tracing::field::display),
         request_id = trail.map(Trail::request_id),

@@ -1,6 +1,7 @@
 //! Replies the proxy gives by itself.
 
 mod misframed;
+mod preflight;
 
 use bytes::Bytes;
 use http::response::Builder;
@@ -8,7 +9,8 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use super::authenticate::Rejected;
-use super::authorize::Forbidden;
+use super::authorize::{Forbidden, Ruling};
+use super::call::Unclear;
 use super::challenge::Challenge;
 use super::framing::Misframed;
 use super::limit::Spent;
@@ -37,6 +39,10 @@ pub enum Answer {
     BadCredentials(Challenge),
     /// 403: come back with more scope.
     InsufficientScope(Challenge, Forbidden),
+    /// 403, and no challenge: no scope would help.
+    Denied(Forbidden),
+    /// 400 and its like: nobody can say what the request calls.
+    Unclear(Unclear),
     /// 404: MCP's word for a session that has ended. Whose it is, is not said.
     UnknownSession(UnknownSession),
     /// 429: later; and who is refused, if that is known.
@@ -83,7 +89,9 @@ impl Answer {
                 .header(header::CACHE_CONTROL, "public, max-age=300")
                 .header(header::CONTENT_TYPE, JSON)
                 .body(document),
-            Self::MetadataPreflight(wanted) => preflight(reply, wanted).body(Bytes::new()),
+            Self::MetadataPreflight(wanted) => {
+                preflight::of_metadata(reply, wanted).body(Bytes::new())
+            }
             Self::Landing(document) => stored_never(reply).body(document),
             Self::Healthy => stored_never(reply).body(Bytes::from_static(b"{\"status\":\"ok\"}")),
             Self::NoCredentials(challenge) => challenged(reply, challenge)
@@ -103,6 +111,7 @@ impl Answer {
                 "insufficient_scope",
                 "the token lacks a scope that this request needs",
             )),
+            Self::Unclear(why) => stored_never(reply).body(why.error().to_string().into()),
             Self::Throttled(spent, _) => throttled(reply, spent),
             Self::NoKeys => unavailable(
                 reply,
@@ -113,19 +122,18 @@ impl Answer {
                 unavailable(reply, "5", "the issuer cannot be asked about the token now; try again")
             }
             Self::ProofsFull => unavailable(reply, ROOM_AFTER, &Unproven::Full.to_string()),
-            Self::Preflight(asked) => endpoint_preflight(reply, asked.as_ref()).body(Bytes::new()),
+            Self::Preflight(asked) => {
+                preflight::of_endpoint(reply, asked.as_ref()).body(Bytes::new())
+            }
             Self::WrongMethod(allowed) => readable(stored_never(reply))
                 .header(header::ALLOW, allowed)
                 .body(error("method_not_allowed", "this place can only be read")),
             Self::Misframed(why) => misframed::refuse(reply, why),
+            Self::Denied(_) => plain(reply, "forbidden", DENIED),
             Self::UnknownSession(_) => plain(reply, "unknown_session", UNKNOWN_SESSION),
             Self::NotFound => plain(reply, "not_found", "nothing is served here"),
-            Self::ForeignOrigin => {
-                plain(reply, "forbidden_origin", "pages of this origin may not call this server")
-            }
-            Self::ForeignHost => {
-                plain(reply, "misdirected_request", "this server does not answer for that host")
-            }
+            Self::ForeignOrigin => plain(reply, "forbidden_origin", FOREIGN_ORIGIN),
+            Self::ForeignHost => plain(reply, "misdirected_request", FOREIGN_HOST),
             Self::Ambiguous => plain(reply, "invalid_request", AMBIGUOUS),
             Self::BadGateway => plain(reply, "bad_gateway", UNREACHABLE),
             Self::GatewayTimeout => plain(reply, "gateway_timeout", UNANSWERED),
@@ -145,6 +153,8 @@ impl Answer {
             Self::ProofsFull => Unproven::Full.code(),
             Self::BadCredentials(_) => "bad_credentials",
             Self::InsufficientScope(..) => "insufficient_scope",
+            Self::Denied(_) => "denied",
+            Self::Unclear(why) => why.code(),
             Self::Throttled(spent, _) => spent.code(),
             Self::NoKeys => "no_keys",
             Self::NoIntrospection => "no_introspection",
@@ -162,15 +172,17 @@ impl Answer {
         }
     }
 
-    /// Whom it refuses, if that is known.
-    pub(crate) fn principal(&self) -> Option<&Principal> {
+    /// Whom it refuses, if that is known, and on what that rests.
+    pub(crate) fn refused(&self) -> Option<(&Principal, &Ruling)> {
         if let Self::UnknownSession(unknown) = self {
-            return Some(unknown.principal());
+            return Some((unknown.principal(), unknown.ruling()));
         }
-        let (Self::InsufficientScope(_, who) | Self::Throttled(_, Some(who))) = self else {
+        let (Self::InsufficientScope(_, who) | Self::Denied(who) | Self::Throttled(_, Some(who))) =
+            self
+        else {
             return None;
         };
-        Some(who.principal())
+        Some((who.principal(), who.ruling()))
     }
 
     fn status(&self) -> StatusCode {
@@ -181,7 +193,10 @@ impl Answer {
                 StatusCode::UNAUTHORIZED
             }
             Self::BadCredentials(_) | Self::Ambiguous => StatusCode::BAD_REQUEST,
-            Self::InsufficientScope(..) | Self::ForeignOrigin => StatusCode::FORBIDDEN,
+            Self::InsufficientScope(..) | Self::Denied(_) | Self::ForeignOrigin => {
+                StatusCode::FORBIDDEN
+            }
+            Self::Unclear(why) => why.status(),
             Self::Throttled(..) => StatusCode::TOO_MANY_REQUESTS,
             Self::NoKeys | Self::NoIntrospection | Self::ProofsFull => {
                 StatusCode::SERVICE_UNAVAILABLE
@@ -201,55 +216,6 @@ impl Answer {
 fn readable(reply: Builder) -> Builder {
     reply.header(header::ACCESS_CONTROL_ALLOW_ORIGIN, "*")
 }
-
-fn preflight(reply: Builder, wanted: Option<HeaderValue>) -> Builder {
-    let reply = readable(reply)
-        .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS")
-        .header(header::ACCESS_CONTROL_MAX_AGE, "7200")
-        .header(header::VARY, "Access-Control-Request-Headers");
-    match wanted {
-        // Clients send MCP-Protocol-Version here, and may send others: none of them matters.
-        Some(headers) => reply.header(header::ACCESS_CONTROL_ALLOW_HEADERS, headers),
-        None => reply,
-    }
-}
-
-/// A `*` would not cover `Authorization`, so that all are named.
-fn endpoint_preflight(reply: Builder, asked: Option<&HeaderValue>) -> Builder {
-    let asked = asked.and_then(|asked| asked.to_str().ok()).unwrap_or_default();
-    // Parameters that a tool mirrors into headers have names of its own.
-    let parameters = asked.split(',').map(str::trim).filter(|name| {
-        let own =
-            name.get(..PARAMETER.len()).is_some_and(|own| own.eq_ignore_ascii_case(PARAMETER));
-        own && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    });
-    let allowed: Vec<&str> = ENDPOINT_HEADERS.into_iter().chain(parameters).collect();
-    reply
-        .header(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, DELETE, OPTIONS")
-        .header(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed.join(", "))
-        .header(header::ACCESS_CONTROL_MAX_AGE, "7200")
-        .header(header::VARY, "Access-Control-Request-Headers")
-}
-
-const PARAMETER: &str = "mcp-param-";
-
-/// What MCP clients send.
-const ENDPOINT_HEADERS: [&str; 14] = [
-    "Accept",
-    "Authorization",
-    "Content-Type",
-    "DPoP",
-    "Last-Event-ID",
-    "MCP-Protocol-Version",
-    "Mcp-Method",
-    "Mcp-Name",
-    "Mcp-Session-Id",
-    "X-Correlation-ID",
-    "X-Request-Id",
-    "baggage",
-    "traceparent",
-    "tracestate",
-];
 
 fn with_nonce(reply: Builder, nonce: Option<HeaderValue>) -> Builder {
     match nonce {
@@ -274,6 +240,9 @@ fn plain(reply: Builder, code: &str, why: &str) -> http::Result<Response<Bytes>>
     stored_never(reply).body(error(code, why))
 }
 
+const DENIED: &str = "this server's rules do not let you do this";
+const FOREIGN_ORIGIN: &str = "pages of this origin may not call this server";
+const FOREIGN_HOST: &str = "this server does not answer for that host";
 const AMBIGUOUS: &str = "the path can be read in more than one way; use plain segments";
 const UNKNOWN_SESSION: &str = "there is no such session of this caller's; begin a new one";
 const UNREACHABLE: &str = "the server behind this gateway cannot be reached";

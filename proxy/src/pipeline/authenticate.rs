@@ -66,15 +66,15 @@ impl Verifier {
     }
 
     /// What is known of a token before it is judged.
-    pub(super) fn recall(&self, digest: Digest, now: SystemTime) -> Known {
+    pub(super) fn recall(&self, digest: Digest, now: SystemTime) -> Recalled {
         let now = since_epoch(now);
-        let Some(verdict) = self.verdicts.get(&digest) else { return Known::Nothing };
+        let Some(verdict) = self.verdicts.get(&digest) else { return Recalled::Nothing };
         if !self.stands(&verdict, now) {
             let is_over = verdict.ends.is_some_and(|ends| now >= ends.since_epoch());
-            return if is_over { Known::Nothing } else { Known::ToHaveHeld };
+            return if is_over { Recalled::Nothing } else { Recalled::ToHaveHeld };
         }
         let revoked = verdict.check_revoked(&self.revocations);
-        Known::Verdict(revoked.map(|()| VerifiedToken { verdict, remembered: true }))
+        Recalled::Verdict(revoked.map(|()| VerifiedToken { verdict, remembered: true }))
     }
 
     /// Believes `token` only if signature, issuer, audience, type and lifetime all hold at `now`.
@@ -202,7 +202,7 @@ impl Sum for Memory {
 }
 
 /// What a verifier remembers of a token.
-pub(super) enum Known {
+pub(super) enum Recalled {
     /// A verdict that stands.
     Verdict(Result<VerifiedToken, Rejected>),
     /// It was good, and may be: keys have changed, or what its issuer said of it is too old.

@@ -1,37 +1,119 @@
 //! May this principal do this?
 
+mod rules;
+mod scopes;
+mod uri;
+
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::HeaderValue;
 
 use super::authenticate::Standing;
+use super::call::{Act, Call};
 use super::headers::Stamped;
 use super::limit::Place;
 use super::proof::{Proofs, Proven, Unproven};
 use super::token::Principal;
-use crate::config::Scope;
+use crate::config::{Scope, Site};
+use rules::{No, Rules};
 
-/// The scopes that every caller needs.
+/// Who may call what at one site.
 #[derive(Debug)]
 pub struct Policy {
     site: usize,
-    required: Vec<Scope>,
+    rules: Rules,
 }
 
 impl Policy {
     /// For the site of this number.
-    pub(super) fn new(site: usize, required: &[Scope]) -> Self {
-        Self { site, required: required.to_vec() }
+    pub(super) fn new(number: usize, site: &Site) -> Self {
+        Self { site: number, rules: Rules::new(&site.scopes, &site.policy) }
     }
 
-    /// Turns proof of identity into permission to pass.
-    pub(super) fn authorize(&self, token: Proven) -> Result<Allowed, Forbidden> {
-        let principal = token.token().principal();
-        if self.required.iter().all(|scope| principal.has_scope(scope.as_str())) {
-            let permit = Permit { token, site: self.site, session: None, _place: None };
-            return Ok(Allowed(permit));
+    /// Whether anything depends on what a request calls.
+    pub(super) fn reads_calls(&self) -> bool {
+        self.rules.read_calls()
+    }
+
+    /// Turns proof of identity into permission to pass. `call` is what the request calls, if that matters
+    /// and it calls anything.
+    pub(super) fn authorize(&self, token: Proven, call: Option<Call>) -> Result<Allowed, Refused> {
+        match self.judge(token.token().principal(), call.as_ref()) {
+            Ok(shadow) => Ok(Allowed(Permit {
+                token,
+                site: self.site,
+                session: None,
+                ruling: Ruling::new(None, shadow, call),
+                _place: None,
+            })),
+            Err((rule, wanted)) => {
+                let ruling = Ruling::new(rule, None, call);
+                Err(Refused { who: Forbidden { token, ruling }, wanted })
+            }
         }
-        Err(Forbidden(token))
+    }
+
+    /// Which rule in shadow would have said no; or which one does, and the scopes that would help.
+    fn judge(
+        &self,
+        principal: &Principal,
+        call: Option<&Call>,
+    ) -> Result<Option<Arc<str>>, Verdict> {
+        let acts = call.map(Call::acts);
+        let acts = acts.as_deref().unwrap_or(&[Act::NONE]);
+        self.rules.judge(principal, acts).map_err(|no| match no {
+            No::Denied(rule) => (Some(rule), Vec::new()),
+            No::Scopes(rule) => {
+                let wanted = self.rules.scopes.smallest(principal, acts);
+                (rule, wanted.into_iter().cloned().collect())
+            }
+        })
+    }
+}
+
+type Verdict = (Option<Arc<str>>, Vec<Scope>);
+
+/// The policy said no.
+pub(super) struct Refused {
+    pub(super) who: Forbidden,
+    /// With these scopes it would not have; if there are none, nothing would change it.
+    pub(super) wanted: Vec<Scope>,
+}
+
+/// What a decision was about, and what it came from. Most sites have no rules, and nothing to say.
+#[derive(Clone, Debug, Default)]
+pub struct Ruling(Option<Arc<Ruled>>);
+
+#[derive(Debug)]
+struct Ruled {
+    /// Which rule refused it.
+    rule: Option<Arc<str>>,
+    /// Which rule would have refused what was permitted, were it not in shadow.
+    shadow: Option<Arc<str>>,
+    /// What was called, where that mattered.
+    call: Option<Call>,
+}
+
+impl Ruling {
+    fn new(rule: Option<Arc<str>>, shadow: Option<Arc<str>>, call: Option<Call>) -> Self {
+        let has_something_to_say = rule.is_some() || shadow.is_some() || call.is_some();
+        Self(has_something_to_say.then(|| Arc::new(Ruled { rule, shadow, call })))
+    }
+
+    /// The name of the rule that refused.
+    pub(crate) fn rule(&self) -> Option<&str> {
+        self.0.as_ref()?.rule.as_deref()
+    }
+
+    /// The name of the rule that only would have.
+    pub(crate) fn shadow(&self) -> Option<&str> {
+        self.0.as_ref()?.shadow.as_deref()
+    }
+
+    /// The call, where it mattered.
+    pub(crate) fn call(&self) -> Option<&Call> {
+        self.0.as_ref()?.call.as_ref()
     }
 }
 
@@ -54,6 +136,7 @@ pub struct Permit {
     token: Proven,
     site: usize,
     session: Option<HeaderValue>,
+    ruling: Ruling,
     /// Counted for as long as the permit is held.
     _place: Option<Place>,
 }
@@ -64,6 +147,11 @@ impl Permit {
         self.token.token().principal()
     }
 
+    /// On what it rests.
+    pub(crate) fn ruling(&self) -> &Ruling {
+        &self.ruling
+    }
+
     /// The same, counted among those that are open.
     pub(super) fn placed(self, place: Option<Place>) -> Self {
         Self { _place: place, ..self }
@@ -71,7 +159,7 @@ impl Permit {
 
     /// No leave after all.
     pub(super) fn forfeit(self) -> Forbidden {
-        Forbidden(self.token)
+        Forbidden { token: self.token, ruling: self.ruling }
     }
 
     /// Which site it is for.
@@ -117,11 +205,19 @@ impl Permit {
 
 /// The token is good, but not for this, or not now.
 #[derive(Debug)]
-pub struct Forbidden(Proven);
+pub struct Forbidden {
+    token: Proven,
+    ruling: Ruling,
+}
 
 impl Forbidden {
     /// Who may not pass.
     pub fn principal(&self) -> &Principal {
-        self.0.token().principal()
+        self.token.token().principal()
+    }
+
+    /// On what that rests.
+    pub(crate) fn ruling(&self) -> &Ruling {
+        &self.ruling
     }
 }

@@ -14,7 +14,8 @@ use crate::config::{self, Scope};
 /// Writes the challenges of one resource. Each names the metadata URL.
 #[derive(Debug)]
 pub(super) struct Challenges {
-    /// Every challenge ends so.
+    metadata: String,
+    /// Nearly every challenge ends so.
     tail: String,
     dpop: Dpop,
     without_credentials: Challenge,
@@ -22,12 +23,8 @@ pub(super) struct Challenges {
 
 impl Challenges {
     pub(super) fn new(metadata_url: &str, scopes: &[Scope], rules: &config::Dpop) -> Self {
-        let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
         let metadata = format!("resource_metadata=\"{metadata_url}\"");
-        let tail = match scopes.join(" ") {
-            none if none.is_empty() => metadata,
-            scopes => format!("{metadata}, scope=\"{scopes}\""),
-        };
+        let tail = with_scopes(&metadata, scopes);
         let dpop = match rules {
             config::Dpop { required: true, .. } => Dpop::Alone,
             config::Dpop { offered: true, .. } => Dpop::Told,
@@ -35,7 +32,7 @@ impl Challenges {
         };
         // RFC 6750 section 3.1: no error code when no credentials were sent.
         let without_credentials = write("", "", &tail, dpop);
-        Self { tail, dpop, without_credentials }
+        Self { metadata, tail, dpop, without_credentials }
     }
 
     pub(super) fn without_credentials(&self) -> Challenge {
@@ -52,9 +49,9 @@ impl Challenges {
     }
 
     /// Names all scopes of the operation, not only the missing ones: clients ask for what it lists.
-    pub(super) fn insufficient_scope(&self) -> Challenge {
-        let why = "the token lacks a scope that this request needs";
-        self.error("insufficient_scope", why, self.dpop)
+    pub(super) fn insufficient_scope(&self, scopes: &[Scope]) -> Challenge {
+        let error = error("insufficient_scope", "the token lacks a scope that this request needs");
+        write(&error, &error, &with_scopes(&self.metadata, scopes), self.dpop)
     }
 
     pub(super) fn unproven(&self, why: Unproven) -> Challenge {
@@ -89,6 +86,15 @@ impl Dpop {
             Self::Untold if used => Self::Told,
             other @ (Self::Untold | Self::Told | Self::Alone) => other,
         }
+    }
+}
+
+/// An empty `scope` would be read as one that asks for nothing.
+fn with_scopes(metadata: &str, scopes: &[Scope]) -> String {
+    let scopes: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
+    match scopes.join(" ") {
+        none if none.is_empty() => metadata.to_owned(),
+        scopes => format!("{metadata}, scope=\"{scopes}\""),
     }
 }
 

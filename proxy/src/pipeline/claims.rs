@@ -1,13 +1,12 @@
-//! What a token says: JSON read so strictly that no two readers can disagree about it.
+//! What a token says.
 
-use std::fmt;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::de::{self, Deserialize, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use super::json;
 use crate::config::ClaimPath;
 
 /// A JSON object in which no name occurs twice, at any depth.
@@ -22,9 +21,13 @@ impl Claims {
 
     /// Reads what is sent as plain JSON.
     pub(super) fn read(json: &[u8]) -> Option<Self> {
-        match serde_json::from_slice(json).ok()? {
-            Strict(Value::Object(members)) => Some(Self(members)),
-            Strict(_) => None,
+        match json::read(json)? {
+            Value::Object(members) => Some(Self(members)),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => None,
         }
     }
 
@@ -93,67 +96,6 @@ fn since_epoch(seconds: &Number) -> Option<Duration> {
         Some(whole) => Some(Duration::from_secs(whole)),
         // Before 1970 is past for every purpose here.
         None => Duration::try_from_secs_f64(seconds.as_f64()?.max(0.0)).ok(),
-    }
-}
-
-/// `serde_json` keeps the last of two members with one name; other readers keep the first.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON without repeated names")
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a finite number"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut values = Vec::new();
-        while let Some(Strict(value)) = items.next_element()? {
-            values.push(value);
-        }
-        Ok(Value::Array(values))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Value, A::Error> {
-        let mut members = Map::new();
-        while let Some((name, Strict(value))) = pairs.next_entry::<String, Strict>()? {
-            if members.insert(name, value).is_some() {
-                return Err(de::Error::custom("a name occurs twice"));
-            }
-        }
-        Ok(Value::Object(members))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the upstream hears: strip by construction, then set.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -93,6 +95,14 @@ fn encode(text: &str) -> String {
         return text.to_owned();
     }
     format!("{BASE64_MARK}{}?=", STANDARD.encode(text))
+}
+
+/// What a value says that was encoded so, or stands there as it is.
+pub(super) fn decode(value: &HeaderValue) -> Option<Cow<'_, str>> {
+    let text = std::str::from_utf8(value.as_bytes()).ok()?;
+    let Some(rest) = text.strip_prefix(BASE64_MARK) else { return Some(text.into()) };
+    let decoded = STANDARD.decode(rest.strip_suffix("?=")?).ok()?;
+    String::from_utf8(decoded).ok().map(Cow::Owned)
 }
 
 /// What may pass from the client to the upstream, and what we say ourselves.

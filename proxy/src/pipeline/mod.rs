@@ -4,12 +4,15 @@ pub(crate) mod address;
 pub mod answer;
 pub mod authenticate;
 pub mod authorize;
+pub mod call;
 pub mod challenge;
 pub mod channel;
 mod claims;
 pub mod framing;
 pub mod headers;
 mod jose;
+mod json;
+pub mod known;
 pub mod limit;
 mod metadata;
 mod origin;
@@ -32,15 +35,16 @@ use http::request::Parts;
 use crate::config::{self, Rules};
 use crate::keys::Keyring;
 use answer::Answer;
-use authenticate::{Memory, Rejected, Standing, Told, UnknownKey};
+use authenticate::{Memory, Rejected, Standing, UnknownKey};
 use authorize::Permit;
 use channel::Channel;
 use framing::Bounds;
+use known::Known;
 use proof::Ledger;
 use revocation::Revocations;
 use route::Route;
+use site::Case;
 pub(crate) use site::Site;
-use site::{Asked, Call};
 use token::Inquiry;
 
 /// Where a request goes next.
@@ -55,6 +59,8 @@ pub enum Decision {
     NeedKey(UnknownKey),
     /// Ask the issuer what the token is worth, then decide once more, by its answer.
     NeedIntrospection(Inquiry),
+    /// Read the body, then decide once more, by what it says.
+    NeedBody,
 }
 
 /// The stages, built once per configuration. Immutable.
@@ -97,32 +103,22 @@ impl Pipeline {
 
     /// The whole pipeline, top to bottom.
     pub fn decide(&self, request: &Parts, channel: &Channel<'_>, now: SystemTime) -> Decision {
-        self.decide_by(Call { request, channel, asked: Asked::Nobody, now })
+        self.decide_knowing(request, channel, &Known::default(), now)
     }
 
-    /// Once more, when the issuer has been asked: a key that it still does not publish is none.
-    pub fn decide_again(
+    /// Once more, with what the last decision needed.
+    pub fn decide_knowing(
         &self,
         request: &Parts,
         channel: &Channel<'_>,
+        known: &Known,
         now: SystemTime,
     ) -> Decision {
-        self.decide_by(Call { request, channel, asked: Asked::ForKeys, now })
+        self.decide_by(Case { request, channel, known, now })
     }
 
-    /// Once more, with what the issuer says about this request's token. Never needs to ask again.
-    pub fn decide_told(
-        &self,
-        request: &Parts,
-        channel: &Channel<'_>,
-        told: &Told,
-        now: SystemTime,
-    ) -> Decision {
-        self.decide_by(Call { request, channel, asked: Asked::About(told), now })
-    }
-
-    fn decide_by(&self, call: Call<'_>) -> Decision {
-        let request = call.request;
+    fn decide_by(&self, case: Case<'_>) -> Decision {
+        let request = case.request;
         if let Err(why) = self.bounds.check_head(request) {
             return Decision::Answer(Answer::Misframed(why));
         }
@@ -130,7 +126,7 @@ impl Pipeline {
             Ok(host) => host,
             Err(why) => return Decision::Answer(Answer::Misframed(why)),
         };
-        if call.channel.server_name.is_some_and(|name| self.is_for_another(host, name)) {
+        if case.channel.server_name.is_some_and(|name| self.is_for_another(host, name)) {
             return Decision::Answer(Answer::ForeignHost);
         }
         Decision::Answer(match Route::of(&request.method, host, request.uri.path(), &self.sites) {
@@ -142,7 +138,7 @@ impl Pipeline {
             Route::Ambiguous => Answer::Ambiguous,
             Route::ForeignHost => Answer::ForeignHost,
             Route::Unknown => Answer::NotFound,
-            Route::Protected(site) => return site.admit(call, &self.bounds),
+            Route::Protected(site) => return site.admit(case, &self.bounds),
         })
     }
 

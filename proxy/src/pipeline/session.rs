@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::authorize::Permit;
+use super::authorize::{Permit, Ruling};
 use super::token::Principal;
 use crate::config::{Resource, Secret};
 
@@ -114,7 +114,7 @@ fn nonce() -> Nonce {
 }
 
 /// From 2026-07-28 on requests stand alone, and servers are to ignore what poses as a session.
-fn knows_no_sessions(headers: &HeaderMap) -> bool {
+pub(super) fn knows_no_sessions(headers: &HeaderMap) -> bool {
     headers.get(PROTOCOL_VERSION).is_some_and(|version| {
         version.len() == STATELESS_SINCE.len() && version.as_bytes() >= STATELESS_SINCE
     })
@@ -128,6 +128,11 @@ impl UnknownSession {
     /// Who named it.
     pub fn principal(&self) -> &Principal {
         self.0.principal()
+    }
+
+    /// On what it would have passed.
+    pub(crate) fn ruling(&self) -> &Ruling {
+        self.0.ruling()
     }
 }
 

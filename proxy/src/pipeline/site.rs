@@ -10,12 +10,14 @@ use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
 
 use super::answer::Answer;
-use super::authenticate::{Known, Memory, Rejected, Standing, Told, VerifiedToken, Verifier};
-use super::authorize::{Permit, Policy};
+use super::authenticate::{Memory, Recalled, Rejected, Standing, VerifiedToken, Verifier};
+use super::authorize::{Permit, Policy, Refused};
+use super::call::{Call, Unclear};
 use super::challenge::Challenges;
 use super::channel::Channel;
 use super::framing::Bounds;
 use super::headers::Relay;
+use super::known::{Asked, Known};
 use super::limit::Limiter;
 use super::metadata::Metadata;
 use super::origin::{Doors, ForeignOrigin};
@@ -44,21 +46,11 @@ pub(crate) struct Site {
 
 /// One request, and all that it is judged by.
 #[derive(Clone, Copy)]
-pub(super) struct Call<'a> {
+pub(super) struct Case<'a> {
     pub(super) request: &'a Parts,
     pub(super) channel: &'a Channel<'a>,
-    pub(super) asked: Asked<'a>,
+    pub(super) known: &'a Known,
     pub(super) now: SystemTime,
-}
-
-/// What the issuer has been asked about this request's token.
-#[derive(Clone, Copy)]
-pub(super) enum Asked<'a> {
-    Nobody,
-    /// For its keys: those that we have are those that there are.
-    ForKeys,
-    /// About the token itself, and this is the answer.
-    About(&'a Told),
 }
 
 impl Site {
@@ -80,7 +72,7 @@ impl Site {
             verifier: Verifier::new(site, rules, cells),
             proofs: Proofs::new(site, &rules.dpop, Arc::clone(&cells.ledger)),
             limiter: Limiter::new(&site.resource, &rules.rates, Arc::clone(&cells.ledger)),
-            policy: Policy::new(number, &site.scopes),
+            policy: Policy::new(number, site),
             sessions: Sessions::new(&site.resource, &rules.session_keys, cells.ledger.secret()),
             relay: Relay::new(site),
             upstream: site.upstream.clone(),
@@ -143,56 +135,82 @@ impl Site {
     }
 
     /// The only way to a [`Permit`].
-    pub(super) fn admit(&self, call: Call<'_>, bounds: &Bounds) -> Decision {
-        let page = match self.doors.check_origin(call.request) {
+    pub(super) fn admit(&self, case: Case<'_>, bounds: &Bounds) -> Decision {
+        let page = match self.doors.check_origin(case.request) {
             Ok(page) => page,
             Err(ForeignOrigin) => return Decision::Answer(Answer::ForeignOrigin),
         };
         // Browsers ask without a token, and a page that may not call has been turned away.
-        if page.is_some() && is_preflight(call.request) {
-            return Decision::Answer(Answer::Preflight(asked_headers(call.request)));
+        if page.is_some() && is_preflight(case.request) {
+            return Decision::Answer(Answer::Preflight(asked_headers(case.request)));
         }
-        let proven = match self.authenticate(&call) {
+        let proven = match self.authenticate(&case) {
             Ok(proven) => proven,
-            Err(decision) => return self.refused(&call, decision),
+            Err(decision) => return self.refused(&case, decision),
         };
-        let allowed = match self.policy.authorize(proven) {
+        let call = match self.read_call(&case, bounds) {
+            Ok(call) => call,
+            Err(decision) => return decision,
+        };
+        let allowed = match self.policy.authorize(proven, call) {
             Ok(allowed) => allowed,
-            Err(forbidden) => {
-                let challenge = self.challenges.insufficient_scope();
-                return Decision::Answer(Answer::InsufficientScope(challenge, forbidden));
-            }
+            Err(refused) => return Decision::Answer(self.forbid(refused)),
         };
-        let permit = match allowed.spend(&self.proofs, call.now) {
+        let permit = match allowed.spend(&self.proofs, case.now) {
             Ok(permit) => permit,
             Err(why) => {
-                return self.refused(&call, Decision::Answer(self.distrust(why, call.now)));
+                return self.refused(&case, Decision::Answer(self.distrust(why, case.now)));
             }
         };
-        if let Err(why) = bounds.check_content(call.request) {
+        if let Err(why) = bounds.check_content(case.request) {
             return Decision::Answer(Answer::Misframed(why));
         }
-        let permit = match self.sessions.resume(permit, &call.request.headers) {
+        let permit = match self.sessions.resume(permit, &case.request.headers) {
             Ok(permit) => permit,
             Err(unknown) => return Decision::Answer(Answer::UnknownSession(unknown)),
         };
-        match self.limiter.count(permit.principal(), call.now) {
+        match self.limiter.count(permit.principal(), case.now) {
             Ok(place) => Decision::Forward(permit.placed(place)),
             Err(spent) => Decision::Answer(Answer::Throttled(spent, Some(permit.forfeit()))),
         }
     }
 
+    /// What the request calls, if that matters and it calls anything.
+    fn read_call(&self, case: &Case<'_>, bounds: &Bounds) -> Result<Option<Call>, Decision> {
+        if !self.policy.reads_calls() {
+            return Ok(None);
+        }
+        let unclear = |why: Unclear| Decision::Answer(Answer::Unclear(why));
+        bounds
+            .check_content(case.request)
+            .map_err(|why| Decision::Answer(Answer::Misframed(why)))?;
+        if !Call::is_expected(case.request).map_err(|why| unclear(why.into()))? {
+            return Ok(None);
+        }
+        match case.known.body() {
+            Some(body) => Call::read(case.request, body).map(Some).map_err(unclear),
+            None => Err(Decision::NeedBody),
+        }
+    }
+
+    fn forbid(&self, Refused { who, wanted }: Refused) -> Answer {
+        if wanted.is_empty() {
+            return Answer::Denied(who);
+        }
+        Answer::InsufficientScope(self.challenges.insufficient_scope(&wanted), who)
+    }
+
     /// Verify, then have it proven; else what to do instead.
-    fn authenticate(&self, call: &Call<'_>) -> Result<Proven, Decision> {
-        let Call { request, channel, asked, now } = *call;
+    fn authenticate(&self, case: &Case<'_>) -> Result<Proven, Decision> {
+        let Case { request, channel, known, now } = *case;
         let (scheme, token) = BearerToken::from_headers(&request.headers)
             .map_err(|why| Decision::Answer(self.ask_for_token(why)))?;
-        let verified = match self.verify(token, call)? {
+        let verified = match self.verify(token, case)? {
             Ok(verified) => verified,
-            Err(Rejected::UnknownKey(key)) if matches!(asked, Asked::Nobody) => {
+            Err(Rejected::UnknownKey(key)) if matches!(known.asked(), Asked::Nobody) => {
                 return Err(Decision::NeedKey(key));
             }
-            Err(Rejected::Unasked) if !matches!(asked, Asked::About(_)) => {
+            Err(Rejected::Unasked) if !matches!(known.asked(), Asked::About(_)) => {
                 return Err(Decision::NeedIntrospection(self.verifier.inquiry(token)));
             }
             Err(why) => return Err(Decision::Answer(self.reject(why, scheme))),
@@ -207,28 +225,28 @@ impl Site {
     fn verify(
         &self,
         token: BearerToken<'_>,
-        call: &Call<'_>,
+        case: &Case<'_>,
     ) -> Result<Result<VerifiedToken, Rejected>, Decision> {
-        let Call { channel, asked, now, .. } = *call;
-        if let Asked::About(told) = asked {
+        let Case { channel, known, now, .. } = *case;
+        if let Asked::About(told) = known.asked() {
             return Ok(self.verifier.learn(token, told, now));
         }
         let digest = token.digest();
-        match (self.verifier.recall(digest, now), asked) {
-            (Known::Verdict(verdict), _) => return Ok(verdict),
-            (Known::Nothing, Asked::Nobody) => {
+        match (self.verifier.recall(digest, now), known.asked()) {
+            (Recalled::Verdict(verdict), _) => return Ok(verdict),
+            (Recalled::Nothing, Asked::Nobody) => {
                 let room = self.limiter.check_failures(channel.address, now);
                 room.map_err(|spent| Decision::Answer(Answer::Throttled(spent, None)))?;
             }
-            (Known::Nothing | Known::ToHaveHeld, _) => (),
+            (Recalled::Nothing | Recalled::ToHaveHeld, _) => (),
         }
         Ok(self.verifier.verify(token, digest, now))
     }
 
     /// Counts against its source what did not hold.
-    fn refused(&self, call: &Call<'_>, decision: Decision) -> Decision {
+    fn refused(&self, case: &Case<'_>, decision: Decision) -> Decision {
         if is_failure(&decision) {
-            self.limiter.count_failure(call.channel.address, call.now);
+            self.limiter.count_failure(case.channel.address, case.now);
         }
         decision
     }

@@ -39,9 +39,10 @@ fn answer(request: &Parts) -> (StatusCode, HeaderMap, String) {
             let (parts, body) = answer.into_response().unwrap().into_parts();
             (parts.status, parts.headers, String::from_utf8(body.to_vec()).unwrap())
         }
-        other @ (Decision::Forward(_) | Decision::NeedKey(_) | Decision::NeedIntrospection(_)) => {
-            panic!("{other:?}")
-        }
+        other @ (Decision::Forward(_)
+        | Decision::NeedKey(_)
+        | Decision::NeedIntrospection(_)
+        | Decision::NeedBody) => panic!("{other:?}"),
     }
 }
 

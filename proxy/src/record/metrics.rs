@@ -35,6 +35,7 @@ struct Metrics {
     revocations: RevocationGauges,
     traffic: Traffic,
     inquiries: IntCounterVec,
+    shadows: IntCounterVec,
 }
 
 impl Recorder {
@@ -60,6 +61,12 @@ impl Recorder {
                 "Inquiries about tokens at an issuer, and those that were not made.",
                 &["issuer", "result"],
             )?,
+            shadows: counters(
+                &all,
+                "postern_policy_shadow_total",
+                "Requests that passed and that a rule in shadow would have refused.",
+                &["rule"],
+            )?,
             registry: all,
         })))
     }
@@ -77,6 +84,11 @@ impl Recorder {
     pub(crate) fn token(&self, remembered: bool) {
         let tokens = &self.0.tokens;
         if remembered { tokens.remembered.inc() } else { tokens.verified.inc() }
+    }
+
+    /// By a name from the configuration.
+    pub(crate) fn shadow(&self, rule: &str) {
+        self.0.shadows.with_label_values(&[rule]).inc();
     }
 
     pub(crate) fn traffic(&self) -> Traffic {

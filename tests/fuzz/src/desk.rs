@@ -98,7 +98,10 @@ pub(super) fn request(authorization: HeaderValue) -> Parts {
 fn admitted(decision: &Decision) -> Option<Principal> {
     match decision {
         Decision::Forward(permit) => Some(permit.principal().clone()),
-        Decision::Answer(_) | Decision::NeedKey(_) | Decision::NeedIntrospection(_) => None,
+        Decision::Answer(_)
+        | Decision::NeedKey(_)
+        | Decision::NeedIntrospection(_)
+        | Decision::NeedBody => None,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use super::value;
+use super::{policy, value};
 use crate::config::file::Section;
 use crate::config::invalid::Wrong;
 use crate::config::network::leads_to;
@@ -63,7 +63,8 @@ fn site(section: &mut Section<'_>, door: &Door) -> Option<Site> {
         let scopes = resource.list("scopes", value::scope).unwrap_or_default();
         let hosts = resource.list("hosts", value::host).unwrap_or_default();
         let origins = origins(&mut resource);
-        url.map(|url| (url, name, documentation, scopes, hosts, origins))
+        let policy = policy::rules(&mut resource);
+        url.map(|url| (url, name, documentation, scopes, hosts, origins, policy))
     });
     let upstream = upstream(section);
     let forward = forward(section);
@@ -76,13 +77,13 @@ fn site(section: &mut Section<'_>, door: &Door) -> Option<Site> {
             section.wrong("upstream", None, Wrong::new(reason, "write the backend's own address"));
         }
     }
-    let (resource, name, documentation, scopes, hosts, origins) = site?;
+    let (resource, name, documentation, scopes, hosts, origins, policy) = site?;
     if door.speaks_tls && resource.as_str().starts_with("http:") {
         let reason = "clients would dial it without TLS, and the listener speaks TLS";
         section.wrong("resource", None, Wrong::new(reason, "write https, or tls: off"));
     }
     let upstream = upstream?;
-    Some(Site { resource, name, documentation, scopes, hosts, origins, upstream, forward })
+    Some(Site { resource, name, documentation, scopes, policy, hosts, origins, upstream, forward })
 }
 
 fn origins(resource: &mut Section<'_>) -> Origins {

@@ -572,3 +572,48 @@ fn metrics_have_a_place_of_their_own_whatever_it_is_called() {
     }
     places("127.0.0.1:0", "127.0.0.1:0", "unix:/b").unwrap();
 }
+
+/// A good file whose resource has this policy.
+fn with_policy(policy: &str) -> Result<Config, Invalid> {
+    Config::parse(&GOOD.replace("[mcp:read]", &format!("[mcp:read]\n  policy: {policy}")))
+}
+
+#[test]
+fn a_mistake_in_a_rule_is_told_with_its_place() {
+    for (policy, key, why) in [
+        ("{alow: []}", "resource.policy.alow", "write allow"),
+        ("{deny: [{tool: [a]}]}", "resource.policy.deny[0].tool", "write tools"),
+        ("{allow: [{tools: []}]}", "resource.policy.allow[0].tools", "no call could match it"),
+        ("{allow: [{tools: a}]}", "resource.policy.allow[0].tools", "a list is expected"),
+        ("{allow: [{tools: ['']}]}", "resource.policy.allow[0].tools[0]", "it is empty"),
+        (
+            "{deny: [{methods: [tools/call], tools: [a]}]}",
+            "resource.policy.deny[0].methods",
+            "by which methods they are called",
+        ),
+        ("{scopes: [{tools: [a]}]}", "resource.policy.scopes[0].all", "no scope is named"),
+        ("{scopes: [{all: ['a b']}]}", "resource.policy.scopes[0].all[0]", "not a scope"),
+        ("{allow: [{name: 'a b'}]}", "resource.policy.allow[0].name", "not a name for logs"),
+        (
+            "{allow: [{name: a}], deny: [{name: a}]}",
+            "resource.policy.deny[0].name",
+            "another rule has the same name",
+        ),
+        ("{deny: [{shadow: maybe}]}", "resource.policy.deny[0].shadow", "neither true nor false"),
+        ("{implies: {a: ''}}", "resource.policy.implies.a", "no scope is named"),
+        ("{implies: {a: a}}", "resource.policy.implies", "stand for itself"),
+        (
+            "{deny: [{resources: ['FILE:*']}]}",
+            "resource.policy.deny[0].resources[0]",
+            "in lower case",
+        ),
+    ] {
+        let message = with_policy(policy).expect_err(policy).to_string();
+        assert!(message.starts_with("1 problem "), "{message}");
+        assert!(message.contains(&format!("\n  line 6: {key}")), "{message}");
+        assert!(message.contains(why), "{message}");
+    }
+    let circle = with_policy("{implies: {a: b, b: c, c: a}}").unwrap_err().to_string();
+    assert!(circle.starts_with("3 problems "), "{circle}");
+    with_policy("{implies: {a: b c, b: d, c: d}}").unwrap();
+}

@@ -6,6 +6,7 @@ use http::{Response, StatusCode, header};
 use serde_json::json;
 
 use super::{error, stored_never};
+use crate::pipeline::call::HEADER_MISMATCH;
 use crate::pipeline::framing::Misframed;
 
 pub(super) fn refuse(reply: Builder, why: Misframed) -> http::Result<Response<Bytes>> {
@@ -69,6 +70,3 @@ pub(super) fn label(why: Misframed) -> &'static str {
         Misframed::TooSlow => "too_slow",
     }
 }
-
-/// MCP 2026-07-28, `HeaderMismatch`.
-const HEADER_MISMATCH: i32 = -32020;

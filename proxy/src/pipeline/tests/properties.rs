@@ -72,11 +72,15 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
             }
             Decision::NeedKey(_) => {
                 let now = UNIX_EPOCH + now;
-                let again = self.pipeline.decide_again(&request, &Channel::default(), now);
+                let mut known = Known::default();
+                known.keys_are_new();
+                let channel = Channel::default();
+                let again = self.pipeline.decide_knowing(&request, &channel, &known, now);
                 assert!(matches!(again, Decision::Answer(_)), "{again:?}");
                 None
             }
             Decision::NeedIntrospection(_) => panic!("nobody is asked here"),
+            Decision::NeedBody => panic!("no rule is about calls here"),
         }
     }
 
@@ -247,7 +251,8 @@ proptest! {
             Decision::Answer(answer) => prop_assert!(answer.into_response().is_ok()),
             other @ (Decision::Forward(_)
             | Decision::NeedKey(_)
-            | Decision::NeedIntrospection(_)) => panic!("{other:?}"),
+            | Decision::NeedIntrospection(_)
+            | Decision::NeedBody) => panic!("{other:?}"),
         }
     }
 }

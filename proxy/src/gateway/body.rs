@@ -1,0 +1,66 @@
+//! A request's body that is read before anything goes on.
+
+use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_LENGTH;
+use pingora_core::{ErrorType, Result};
+use pingora_proxy::Session;
+
+use crate::edge::{Body, Connection};
+use crate::exchange::Exchange;
+use crate::pipeline::answer::Answer;
+use crate::pipeline::call::Garbled;
+use crate::pipeline::framing::{self, Misframed};
+
+/// All of it; or what to answer, if it is too large or never comes.
+///
+/// What has been read pingora forwards only from the buffer that it keeps for another try, and that
+/// holds 64 KiB. `request_body_filter` puts the whole body in the place of what comes out of it; so
+/// something must be in it at the end, and never too much: it is turned on for the last part. Where
+/// the end is, only the length says.
+pub(super) async fn read(
+    session: &mut Session,
+    exchange: &mut Exchange,
+) -> Result<Result<Bytes, Answer>> {
+    let length = announced(session);
+    if framing::waits_for_leave(&session.req_header().headers) {
+        session.write_continue_response().await?;
+    }
+    let awaited = exchange.connection.as_ref().and_then(Connection::await_body);
+    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(FIRST));
+    loop {
+        match length {
+            Some(length) if length.saturating_sub(body.len()) > KEPT => (),
+            Some(_) | None => session.as_mut().enable_retry_buffering(),
+        }
+        let part = match session.read_request_body().await {
+            Ok(Some(part)) => part,
+            // Whatever the reason, what pingora has not kept it would not send either.
+            Ok(None) if !body.is_empty() && session.as_mut().get_retry_buffer().is_none() => {
+                return Ok(Err(Answer::Internal));
+            }
+            Ok(None) => return Ok(Ok(body.freeze())),
+            Err(error) if *error.etype() == ErrorType::ReadTimedout => {
+                return Ok(Err(Answer::Misframed(Misframed::TooSlow)));
+            }
+            // Torn, or nobody is there any more.
+            Err(error) => return Err(error.into_down()),
+        };
+        awaited.as_ref().inspect(|awaited| Body::moved(awaited));
+        if let Err(why) = exchange.count_body(part.len()) {
+            return Ok(Err(Answer::Misframed(why)));
+        }
+        body.extend_from_slice(&part);
+        if session.as_mut().retry_buffer_truncated() {
+            return Ok(Err(Answer::Unclear(Garbled::NoLength.into())));
+        }
+    }
+}
+
+fn announced(session: &Session) -> Option<usize> {
+    session.req_header().headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// What pingora's buffer holds.
+const KEPT: usize = 64 << 10;
+/// No more is set aside before it comes.
+const FIRST: usize = 64 << 10;

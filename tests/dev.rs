@@ -52,6 +52,7 @@ fn one_line_of_json_tells_everything_and_nothing_follows_it() {
         "token_endpoint",
         "admin",
         "ca_file",
+        "config_file",
         "client_id",
         "client_secret",
         "token",
@@ -69,6 +70,20 @@ fn one_line_of_json_tells_everything_and_nothing_follows_it() {
     laptop.rest.read_to_string(&mut more).unwrap();
     assert_eq!(more, "");
     assert!(std::fs::metadata(&authority).is_err(), "it cleans up after itself");
+}
+
+#[test]
+fn a_token_can_be_explained_while_it_runs() {
+    let laptop = Laptop::start();
+    let explain = |token: &str| {
+        let mut command = postern();
+        command.args(["explain", "--config", laptop.text("config_file"), "--token", token]);
+        command.output().unwrap()
+    };
+    let good = explain(laptop.text("token"));
+    assert!(good.stdout.starts_with(b"would pass\n"), "{good:?}");
+    let cut = explain(laptop.text("token").trim_end_matches(|c| c != '.'));
+    assert_eq!(cut.status.code(), Some(1), "{cut:?}");
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod dev;
 mod differential;
 mod door;
 mod e2e;
+mod explain;
 mod flood;
 mod framing;
 mod fuzz;

@@ -16,6 +16,7 @@ use crate::pipeline::channel::Channel;
 use crate::pipeline::framing::Misframed;
 use crate::pipeline::token::Principal;
 use crate::pipeline::trail::Arrival;
+use crate::reason::Reason;
 use crate::record::Outcome;
 use crate::snapshot::Snapshot;
 use crate::stream::{Events, Watch};
@@ -44,10 +45,10 @@ pub(crate) struct Exchange {
 pub(crate) enum Stage {
     Received,
     /// By us; to somebody known, if the token was good and the answer no.
-    Answered(&'static str, Option<(Principal, Ruling)>),
+    Answered(Reason, Option<(Principal, Ruling)>),
     Permitted(Permit),
     /// Permitted, but then nothing came back from the upstream that we could pass on.
-    Failed(Permit, &'static str),
+    Failed(Permit, Reason),
 }
 
 impl Exchange {
@@ -116,22 +117,22 @@ impl Exchange {
 
     /// Notes the answer that took the upstream's place.
     pub(crate) fn answered(&mut self, answer: &Answer) {
-        let label = answer.label();
+        let reason = answer.reason();
         self.stage = match std::mem::replace(&mut self.stage, Stage::Received) {
-            Stage::Permitted(permit) | Stage::Failed(permit, _) => Stage::Failed(permit, label),
+            Stage::Permitted(permit) | Stage::Failed(permit, _) => Stage::Failed(permit, reason),
             Stage::Received | Stage::Answered(..) => {
                 let refused = answer.refused();
-                Stage::Answered(label, refused.map(|(who, why)| (who.clone(), why.clone())))
+                Stage::Answered(reason, refused.map(|(who, why)| (who.clone(), why.clone())))
             }
         };
     }
 
     pub(crate) fn outcome(&self, failed: bool) -> Outcome {
         if let Some(why) = self.watch.as_ref().and_then(Watch::ended) {
-            return Outcome::Ended(why.code());
+            return Outcome::Ended(why.reason());
         }
         match &self.stage {
-            Stage::Answered(label, _) | Stage::Failed(_, label) => Outcome::Answered(label),
+            Stage::Answered(reason, _) | Stage::Failed(_, reason) => Outcome::Answered(*reason),
             Stage::Permitted(_) if failed => Outcome::Broken,
             Stage::Permitted(_) => Outcome::Forwarded,
             Stage::Received => Outcome::Broken,

@@ -16,7 +16,8 @@ use crate::pipeline::authenticate::Told;
 use crate::pipeline::token::{Digest, Inquiry};
 use crate::record::{InquiryCounts, Recorder};
 use crate::snapshot::KeyHolder;
-use inquirer::{Inquirer, Unanswered};
+use inquirer::Inquirer;
+pub(crate) use inquirer::Unanswered;
 
 /// Where requests ask. Without an issuer that is asked, nobody is there.
 pub(crate) struct Introspector(Option<mpsc::Sender<Ask>>);
@@ -47,6 +48,19 @@ impl Introspector {
         let landed = flight.wait_for(Option::is_some).await.ok()?;
         landed.as_ref()?.clone()
     }
+}
+
+/// One inquiry, for whoever runs no proxy.
+pub(crate) async fn ask_once(
+    holder: &KeyHolder,
+    outbound: &Outbound,
+    inquiry: Inquiry,
+) -> Result<Arc<Told>, Unanswered> {
+    let Source::Introspection(introspection) = &holder.issuer.source else {
+        return Err(Unanswered::NoEndpoint);
+    };
+    let (inquirer, slot) = (Inquirer::new(introspection, holder, outbound), Semaphore::new(1));
+    timeout(PATIENCE, inquirer.ask(inquiry, &slot)).await.unwrap_or(Err(Unanswered::Late))
 }
 
 struct Ask {

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::{KeySource, Source};
+use crate::keys::jwks::Skipped;
 use crate::outbound::Outbound;
 use crate::pipeline::authenticate::UnknownKey;
 use crate::record::Recorder;
@@ -27,9 +28,10 @@ use crate::snapshot::KeyHolder;
 use bell::{Bell, Watchman};
 use budget::Budget;
 use keep::Keep;
-use source::{Found, NoKeys, Publication};
+use source::{Found, Publication};
 
 pub(crate) use bell::Looked;
+pub(crate) use source::NoKeys;
 
 /// Where requests ring when they meet an unknown key. One bell an issuer that has keys.
 pub(crate) struct Refreshers {
@@ -80,6 +82,24 @@ impl Refreshers {
     /// Ticks when any issuer's keys change, or go.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.clone()
+    }
+}
+
+/// One look, for whoever runs no proxy: what is found is in force, and the entries that were passed over
+/// are told.
+pub(crate) async fn look_once(
+    holder: &KeyHolder,
+    outbound: &Outbound,
+) -> Result<Vec<Skipped>, NoKeys> {
+    match &holder.issuer.source {
+        Source::Keys(place) => {
+            let found = Publication::new(&holder.issuer, place, outbound).look().await?;
+            holder.keyring.replace(found.keys.keys);
+            Ok(found.keys.skipped)
+        }
+        Source::Introspection(introspection) => {
+            endpoint::look(holder, introspection, outbound).await.map(|_| Vec::new())
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line: one file per verb.
 
+mod explain;
 mod run;
 
 use std::process::ExitCode;
@@ -18,6 +19,8 @@ struct Cli {
 enum Verb {
     /// Guard an MCP server, as a configuration file says.
     Run(run::Args),
+    /// Say why a request is refused, or what a code in the log means.
+    Explain(Box<explain::Args>),
     /// Try it on a laptop: a gateway, a backend and an identity provider in one command.
     #[cfg(feature = "dev")]
     Dev(crate::dev::Options),
@@ -26,6 +29,7 @@ enum Verb {
 pub(crate) fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Explain(args) => explain::run(&args),
         #[cfg(feature = "dev")]
         Verb::Dev(options) => crate::dev::run(options),
     }
@@ -40,3 +44,5 @@ pub(crate) fn refuse(why: &dyn std::fmt::Display) -> ExitCode {
 
 /// sysexits.h: something was found in an unconfigured or misconfigured state.
 const EX_CONFIG: u8 = 78;
+/// What clap ends with as well.
+const EX_USAGE: u8 = 2;

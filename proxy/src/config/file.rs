@@ -1,7 +1,6 @@
 //! What was written: a tree of text read from YAML, and sections that note what is wrong with it.
 //! Nothing outside this file knows the format.
 
-mod near;
 mod node;
 mod place;
 
@@ -12,7 +11,7 @@ use serde_yaml::Deserializer;
 
 use super::invalid::{MOST_TOLD, Problem, Wrong};
 use super::secret::{self, Secret};
-use near::distance;
+use crate::near::distance;
 use node::Node;
 use place::{Probe, Step, child, show_path};
 

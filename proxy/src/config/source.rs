@@ -16,6 +16,13 @@ pub enum Source {
     Introspection(Introspection),
 }
 
+impl Source {
+    /// Whether nobody needs to be asked.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Self::Keys(KeySource::File(_)))
+    }
+}
+
 /// Where an issuer's keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeySource {

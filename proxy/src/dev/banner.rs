@@ -13,9 +13,13 @@ pub(super) struct Banner {
     pub(super) token_endpoint: String,
     pub(super) admin: String,
     pub(super) ca_file: String,
+    pub(super) config_file: String,
     pub(super) client_id: String,
     pub(super) client_secret: String,
     pub(super) token: String,
+    /// As this program was called.
+    #[serde(skip)]
+    pub(super) program: String,
 }
 
 /// Every command works pasted by itself, but for the token that the call needs.
@@ -23,6 +27,7 @@ impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { gateway, metadata, issuer, token_endpoint, admin, client_id, .. } = self;
         let (secret, ca) = (&self.client_secret, quoted(&self.ca_file));
+        let (program, config) = (quoted(&self.program), quoted(&self.config_file));
         write!(
             f,
             r#"
@@ -31,6 +36,7 @@ impl fmt::Display for Banner {
   Sign-in     {issuer}  (ada: read and write; grace: read; password: laptop)
   Metrics     {admin}/metrics
   CA file     {ca}
+  Why not?    {program} explain --config {config} --token "$TOKEN"
 
 A token and a call with it, in another terminal (Ctrl-C in this one ends it all):
 TOKEN=$(curl -sS {token_endpoint} -d grant_type=client_credentials \
@@ -78,9 +84,11 @@ mod tests {
             token_endpoint: "http://127.0.0.1:40001/token".to_owned(),
             admin: "http://127.0.0.1:40002".to_owned(),
             ca_file: "/tmp/postern-a1b2c3/ca.pem".to_owned(),
+            config_file: "/tmp/postern-a1b2c3/postern.yaml".to_owned(),
             client_id: "postern-dev".to_owned(),
             client_secret: "s".repeat(43),
             token: "t".repeat(600),
+            program: "target/debug/postern".to_owned(),
         }
     }
 
@@ -105,6 +113,7 @@ mod tests {
                 "ca_file",
                 "client_id",
                 "client_secret",
+                "config_file",
                 "gateway",
                 "issuer",
                 "metadata",

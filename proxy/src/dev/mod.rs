@@ -129,6 +129,9 @@ impl Laptop {
             issuer: provider.issuer(),
             backend: backend.address(),
         };
+        // For `postern explain`; it holds no secret.
+        let config_file = room.path().join("postern.yaml");
+        std::fs::write(&config_file, settings.yaml())?;
         let server = gateway(&settings, seat).await?;
         let banner = Banner {
             gateway: Settings::resource(port),
@@ -137,9 +140,11 @@ impl Laptop {
             token_endpoint: provider.token_endpoint(),
             admin: format!("http://{}", server.admin()),
             ca_file: certificate.authority.display().to_string(),
+            config_file: config_file.display().to_string(),
             client_id: CLIENT_ID.to_owned(),
             client_secret: provider.secret().to_owned(),
             token: provider.ready_token(now)?,
+            program: std::env::args().next().unwrap_or_else(|| "postern".to_owned()),
         };
         Ok(Self { server, backend, banner, _room: room })
     }

@@ -7,6 +7,7 @@ use crate::exchange::Exchange;
 use crate::pipeline::authorize::Ruling;
 use crate::pipeline::call::Call;
 use crate::pipeline::trail::Trail;
+use crate::reason::Reason;
 use crate::record::Recorder;
 
 pub(super) fn tell(
@@ -24,7 +25,7 @@ pub(super) fn tell(
     let call = ruling.and_then(Ruling::call);
     let request = session.req_header();
     tracing::info!(
-        outcome = outcome.label(),
+        outcome = outcome.reason().code(),
         status = session.response_written().map_or(0, |response| response.status.as_u16()),
         method = request.method.as_str(),
         path = request.uri.path(),
@@ -41,7 +42,7 @@ pub(super) fn tell(
         correlation_id = trail.and_then(Trail::correlation_id),
         trace_id = trail.and_then(Trail::trace_id),
         milliseconds = took.as_secs_f64() * 1000.0,
-        ended = outcome.why_ended(),
+        ended = outcome.why_ended().map(Reason::code),
         // As text, which is quoted: what others sent may be in it.
         error = error.map(ToString::to_string),
         "request"

@@ -90,7 +90,7 @@ fn written(introspection: &Introspection, token: &str) -> (String, Option<Header
 
 /// Why nobody can say what a token is worth.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unanswered {
+pub(crate) enum Unanswered {
     #[error("its introspection endpoint is not known yet")]
     NoEndpoint,
     #[error(

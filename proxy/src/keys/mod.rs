@@ -77,6 +77,11 @@ impl KeySet {
         new.filter_map(|key| key.id.as_ref()).filter(move |id| gone(id)).map(String::as_str)
     }
 
+    /// All of them.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().map(Arc::as_ref)
+    }
+
     /// How many keys there are.
     pub fn size(&self) -> usize {
         self.keys.len()

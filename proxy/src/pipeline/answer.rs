@@ -17,6 +17,7 @@ use super::limit::Spent;
 use super::proof::{ROOM_AFTER, Unproven};
 use super::session::UnknownSession;
 use super::token::Principal;
+use crate::reason::Reason;
 
 /// One variant per reply that a client can see.
 #[derive(Debug)]
@@ -141,34 +142,34 @@ impl Answer {
         }
     }
 
-    /// The outcome's name in logs and metrics: a small, fixed set.
-    pub(crate) fn label(&self) -> &'static str {
+    /// Its name wherever it is told of.
+    pub(crate) fn reason(&self) -> Reason {
         match self {
-            Self::Metadata(_) | Self::MetadataPreflight(_) => "metadata",
-            Self::Landing(_) => "landing",
-            Self::Healthy => "health",
-            Self::NoCredentials(_) => "no_credentials",
-            Self::InvalidToken(_, why) => why.code(),
-            Self::Unproven(_, why, _) => why.code(),
-            Self::ProofsFull => Unproven::Full.code(),
-            Self::BadCredentials(_) => "bad_credentials",
-            Self::InsufficientScope(..) => "insufficient_scope",
-            Self::Denied(_) => "denied",
-            Self::Unclear(why) => why.code(),
-            Self::Throttled(spent, _) => spent.code(),
-            Self::NoKeys => "no_keys",
-            Self::NoIntrospection => "no_introspection",
-            Self::Preflight(_) => "preflight",
-            Self::ForeignOrigin => "foreign_origin",
-            Self::ForeignHost => "foreign_host",
-            Self::UnknownSession(_) => "unknown_session",
-            Self::NotFound => "not_found",
-            Self::WrongMethod(_) => "wrong_method",
-            Self::Ambiguous => "ambiguous_path",
-            Self::Misframed(why) => misframed::label(*why),
-            Self::BadGateway => "bad_gateway",
-            Self::GatewayTimeout => "gateway_timeout",
-            Self::Internal => "internal",
+            Self::Metadata(_) | Self::MetadataPreflight(_) => Reason::Metadata,
+            Self::Landing(_) => Reason::Landing,
+            Self::Healthy => Reason::Health,
+            Self::NoCredentials(_) => Reason::NoCredentials,
+            Self::InvalidToken(_, why) => why.reason(),
+            Self::Unproven(_, why, _) => why.reason(),
+            Self::ProofsFull => Reason::ProofsFull,
+            Self::BadCredentials(_) => Reason::BadCredentials,
+            Self::InsufficientScope(..) => Reason::InsufficientScope,
+            Self::Denied(_) => Reason::Denied,
+            Self::Unclear(why) => why.reason(),
+            Self::Throttled(spent, _) => spent.reason(),
+            Self::NoKeys => Reason::NoKeys,
+            Self::NoIntrospection => Reason::NoIntrospection,
+            Self::Preflight(_) => Reason::Preflight,
+            Self::ForeignOrigin => Reason::ForeignOrigin,
+            Self::ForeignHost => Reason::ForeignHost,
+            Self::UnknownSession(_) => Reason::UnknownSession,
+            Self::NotFound => Reason::NotFound,
+            Self::WrongMethod(_) => Reason::WrongMethod,
+            Self::Ambiguous => Reason::AmbiguousPath,
+            Self::Misframed(why) => why.reason(),
+            Self::BadGateway => Reason::BadGateway,
+            Self::GatewayTimeout => Reason::GatewayTimeout,
+            Self::Internal => Reason::Internal,
         }
     }
 
@@ -185,7 +186,7 @@ impl Answer {
         Some((who.principal(), who.ruling()))
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Metadata(_) | Self::Landing(_) | Self::Healthy => StatusCode::OK,
             Self::MetadataPreflight(_) | Self::Preflight(_) => StatusCode::NO_CONTENT,
@@ -233,7 +234,7 @@ fn throttled(reply: Builder, spent: Spent) -> http::Result<Response<Bytes>> {
         .header(header::RETRY_AFTER, spent.retry_after())
         .header("ratelimit-policy", spent.policy())
         .header("ratelimit", spent.state())
-        .body(error(spent.code(), &spent.to_string()))
+        .body(error(spent.reason().code(), &spent.to_string()))
 }
 
 fn plain(reply: Builder, code: &str, why: &str) -> http::Result<Response<Bytes>> {

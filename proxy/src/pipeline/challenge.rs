@@ -118,6 +118,11 @@ fn write(of_bearer: &str, of_dpop: &str, tail: &str, dpop: Dpop) -> Challenge {
 pub struct Challenge(HeaderValue);
 
 impl Challenge {
+    /// The same, to be read.
+    pub(crate) fn text(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+
     pub(super) fn into_header(self) -> HeaderValue {
         self.0
     }

@@ -11,7 +11,7 @@ use crate::config::ClaimPath;
 
 /// A JSON object in which no name occurs twice, at any depth.
 #[derive(Debug)]
-pub(super) struct Claims(Map<String, Value>);
+pub(crate) struct Claims(Map<String, Value>);
 
 impl Claims {
     /// Decodes one part of a token.
@@ -31,12 +31,12 @@ impl Claims {
         }
     }
 
-    pub(super) fn get(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
     }
 
     /// The claim that the operator has named.
-    pub(super) fn at(&self, path: &ClaimPath) -> Option<&Value> {
+    pub(crate) fn at(&self, path: &ClaimPath) -> Option<&Value> {
         if !path.is_deep() {
             return self.get(path.as_str());
         }
@@ -45,7 +45,7 @@ impl Claims {
         steps.try_fold(first, |value, step| value.get(step))
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.get(name)?.as_str()
     }
 
@@ -55,7 +55,7 @@ impl Claims {
     }
 
     /// A `NumericDate` (RFC 7519 section 2), which may have a fraction.
-    pub(super) fn time(&self, name: &str) -> Result<Option<Duration>, WrongType> {
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Duration>, WrongType> {
         match self.get(name) {
             None => Ok(None),
             Some(Value::Number(seconds)) => since_epoch(seconds).map(Some).ok_or(WrongType),
@@ -74,7 +74,7 @@ pub(super) fn text(value: Option<&Value>) -> Result<Option<&str>, WrongType> {
 }
 
 /// One text or a list of texts.
-pub(super) fn texts(value: Option<&Value>) -> Result<Vec<&str>, WrongType> {
+pub(crate) fn texts(value: Option<&Value>) -> Result<Vec<&str>, WrongType> {
     match value {
         None => Ok(Vec::new()),
         Some(Value::String(only)) => Ok(vec![only]),
@@ -88,8 +88,8 @@ fn unescape(step: &str) -> String {
 }
 
 /// A claim is not of the type that its definition gives it.
-#[derive(Debug)]
-pub(super) struct WrongType;
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WrongType;
 
 fn since_epoch(seconds: &Number) -> Option<Duration> {
     match seconds.as_u64() {

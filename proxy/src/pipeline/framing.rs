@@ -5,6 +5,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, Version};
 
 use super::session::{PROTOCOL_VERSION, SESSION_ID};
+use crate::reason::Reason;
 
 /// The largest request that is looked at.
 #[derive(Clone, Debug)]
@@ -142,4 +143,23 @@ pub enum Misframed {
     /// The body came too slowly.
     #[error("the request took too long to arrive")]
     TooSlow,
+}
+
+impl Misframed {
+    /// Its name wherever it is told of.
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Self::Version => Reason::HttpVersion,
+            Self::Host => Reason::BadHost,
+            Self::Method => Reason::BadMethod,
+            Self::Length => Reason::BadLength,
+            Self::TargetTooLong => Reason::TargetTooLong,
+            Self::HeadTooLarge => Reason::HeadTooLarge,
+            Self::BodyTooLarge => Reason::BodyTooLarge,
+            Self::Target => Reason::BadTarget,
+            Self::Repeated => Reason::RepeatedHeader,
+            Self::Torn => Reason::Torn,
+            Self::TooSlow => Reason::TooSlow,
+        }
+    }
 }

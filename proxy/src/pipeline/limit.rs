@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::proof::Ledger;
 use super::token::Principal;
 use crate::config::{Rate, Rates, Resource};
+use crate::reason::Reason;
 use buckets::Buckets;
 use mark::{Mark, Marker, Source, Whose};
 pub(super) use places::Place;
@@ -119,12 +120,12 @@ enum Quota {
 }
 
 impl Spent {
-    /// Its name in logs and metrics.
-    pub(super) fn code(self) -> &'static str {
+    /// Its name wherever it is told of.
+    pub(super) fn reason(self) -> Reason {
         match self.what {
-            What::Failures => "too_many_failures",
-            What::PrincipalRequests | What::ClientRequests => "too_many_requests",
-            What::Streams => "too_many_streams",
+            What::Failures => Reason::TooManyFailures,
+            What::PrincipalRequests | What::ClientRequests => Reason::TooManyRequests,
+            What::Streams => Reason::TooManyStreams,
         }
     }
 

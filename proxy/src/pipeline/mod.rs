@@ -7,7 +7,7 @@ pub mod authorize;
 pub mod call;
 pub mod challenge;
 pub mod channel;
-mod claims;
+pub(crate) mod claims;
 pub mod framing;
 pub mod headers;
 mod jose;
@@ -155,10 +155,23 @@ impl Pipeline {
         if !request.headers.contains_key(ORIGIN) {
             return None;
         }
+        self.protects(request)?.page(request)
+    }
+
+    /// What a request is for, if that is protected.
+    pub(crate) fn protects(&self, request: &Parts) -> Option<&Site> {
         let host = origin::host(request).ok()?;
-        let route = Route::of(&request.method, host, request.uri.path(), &self.sites);
-        let Route::Protected(site) = route else { return None };
-        site.page(request)
+        match Route::of(&request.method, host, request.uri.path(), &self.sites) {
+            Route::Protected(site) => Some(site),
+            Route::Metadata(_)
+            | Route::MetadataPreflight
+            | Route::Landing(_)
+            | Route::Health
+            | Route::WrongMethod(_)
+            | Route::Ambiguous
+            | Route::ForeignHost
+            | Route::Unknown => None,
+        }
     }
 
     /// Whether browsers are told never to come back without TLS.

@@ -25,13 +25,13 @@ use super::proof::{Proofs, Proven, Sent, Unproven};
 use super::session::{Sessions, Unsealable};
 use super::token::{BearerToken, NoBearer, Scheme};
 use super::{Cells, Decision, asked_headers};
-use crate::config::{self, Rules, Upstream};
+use crate::config::{self, Resource, Rules, Upstream};
 
 /// Everything that is one resource's own.
 #[derive(Debug)]
 pub(crate) struct Site {
     doors: Doors,
-    endpoint: String,
+    resource: Resource,
     landing: Bytes,
     metadata: Metadata,
     challenges: Challenges,
@@ -65,7 +65,7 @@ impl Site {
         let metadata = Metadata::new(site, rules, is_alone);
         Self {
             doors: Doors::new(site),
-            endpoint: site.resource.path().to_owned(),
+            resource: site.resource.clone(),
             landing: landing(site, &metadata),
             challenges: Challenges::new(metadata.url(), &site.scopes, &rules.dpop),
             metadata,
@@ -91,7 +91,12 @@ impl Site {
 
     /// The path at which, and below which, everything needs a token.
     pub(super) fn endpoint(&self) -> &str {
-        &self.endpoint
+        self.resource.path()
+    }
+
+    /// What is protected, as clients name it.
+    pub(crate) fn resource(&self) -> &Resource {
+        &self.resource
     }
 
     pub(super) fn metadata(&self) -> &Metadata {
@@ -148,7 +153,10 @@ impl Site {
             Ok(proven) => proven,
             Err(decision) => return self.refused(&case, decision),
         };
-        let call = match self.read_call(&case, bounds) {
+        if let Err(why) = bounds.check_content(case.request) {
+            return Decision::Answer(Answer::Misframed(why));
+        }
+        let call = match self.read_call(&case) {
             Ok(call) => call,
             Err(decision) => return decision,
         };
@@ -162,9 +170,6 @@ impl Site {
                 return self.refused(&case, Decision::Answer(self.distrust(why, case.now)));
             }
         };
-        if let Err(why) = bounds.check_content(case.request) {
-            return Decision::Answer(Answer::Misframed(why));
-        }
         let permit = match self.sessions.resume(permit, &case.request.headers) {
             Ok(permit) => permit,
             Err(unknown) => return Decision::Answer(Answer::UnknownSession(unknown)),
@@ -176,14 +181,11 @@ impl Site {
     }
 
     /// What the request calls, if that matters and it calls anything.
-    fn read_call(&self, case: &Case<'_>, bounds: &Bounds) -> Result<Option<Call>, Decision> {
+    fn read_call(&self, case: &Case<'_>) -> Result<Option<Call>, Decision> {
         if !self.policy.reads_calls() {
             return Ok(None);
         }
         let unclear = |why: Unclear| Decision::Answer(Answer::Unclear(why));
-        bounds
-            .check_content(case.request)
-            .map_err(|why| Decision::Answer(Answer::Misframed(why)))?;
         if !Call::is_expected(case.request).map_err(|why| unclear(why.into()))? {
             return Ok(None);
         }

@@ -1,6 +1,7 @@
 //! A token before and after it is believed.
 
 mod inquiry;
+mod shown;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use super::claims::{Claims, WrongType, text, texts};
 use crate::config::{ClaimNames, ClaimPath};
 
 pub use inquiry::Inquiry;
+pub(crate) use shown::Shown;
 
 /// How a token was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -48,7 +48,7 @@ impl Recorder {
         let build = gauges(&all, "postern_build_info", help, &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self(Arc::new(Metrics {
-            forwarded: requests.with_label_values(&[Outcome::Forwarded.label()]),
+            forwarded: requests.with_label_values(&[Outcome::Forwarded.reason().code()]),
             requests,
             seconds: register(&all, request_seconds()?)?,
             tokens: TokenMetrics::new(&all)?,
@@ -75,7 +75,7 @@ impl Recorder {
         match outcome {
             Outcome::Forwarded => self.0.forwarded.inc(),
             Outcome::Answered(_) | Outcome::Ended(_) | Outcome::Broken => {
-                self.0.requests.with_label_values(&[outcome.label()]).inc();
+                self.0.requests.with_label_values(&[outcome.reason().code()]).inc();
             }
         }
         self.0.seconds.observe(took.as_secs_f64());

@@ -3,33 +3,35 @@
 pub(crate) mod log;
 mod metrics;
 
+use crate::reason::Reason;
 pub(crate) use metrics::{InquiryCounts, KeyGauges, Recorder, RevocationGauges, Traffic};
 
-/// How a request ended. Its label is the only name that logs and metrics use.
+/// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The proxy replied by itself.
-    Answered(&'static str),
+    Answered(Reason),
     /// The upstream replied.
     Forwarded,
-    /// The upstream's stream went on until the token did not; with the reason's name.
-    Ended(&'static str),
+    /// The upstream's stream went on until the token did not.
+    Ended(Reason),
     /// It ended half-way: the client left, or a connection broke.
     Broken,
 }
 
 impl Outcome {
-    pub(crate) fn label(self) -> &'static str {
+    /// The only name that is told of it.
+    pub(crate) fn reason(self) -> Reason {
         match self {
-            Self::Answered(label) => label,
-            Self::Forwarded => "forwarded",
-            Self::Ended(_) => "stream_ended",
-            Self::Broken => "broken",
+            Self::Answered(reason) => reason,
+            Self::Forwarded => Reason::Forwarded,
+            Self::Ended(_) => Reason::StreamEnded,
+            Self::Broken => Reason::Broken,
         }
     }
 
     /// Why a stream was ended.
-    pub(crate) fn why_ended(self) -> Option<&'static str> {
+    pub(crate) fn why_ended(self) -> Option<Reason> {
         match self {
             Self::Ended(why) => Some(why),
             Self::Answered(_) | Self::Forwarded | Self::Broken => None,

@@ -6,7 +6,8 @@ use tokio::time::sleep;
 
 use super::metadata::{self, Member};
 use super::schedule::{USUAL, after};
-use crate::config::{IntrospectionEndpoint, Source};
+use super::source::NoKeys;
+use crate::config::{Introspection, IntrospectionEndpoint, Source};
 use crate::outbound::Outbound;
 use crate::snapshot::KeyHolder;
 
@@ -16,25 +17,41 @@ pub(super) async fn keep_known(holder: KeyHolder, outbound: Outbound) {
     if introspection.endpoint != IntrospectionEndpoint::Discover {
         return;
     }
-    let issuer = &holder.issuer.issuer;
-    let outbound = outbound.on_behalf_of_issuer(issuer);
+    let issuer = holder.issuer.issuer.as_str();
     let mut failures = 0;
     loop {
-        match metadata::find(&outbound, issuer, Member::Introspection).await {
-            Ok(found) => {
+        match look(&holder, introspection, &outbound).await {
+            Ok(moved) => {
                 failures = 0;
-                if holder.endpoint.load().as_deref() != Some(&found) {
-                    tracing::info!(issuer = issuer.as_str(), endpoint = %found, "introspection");
-                    holder.endpoint.store(Some(Arc::new(found)));
+                if let Some(endpoint) = moved.then(|| holder.endpoint.load_full()).flatten() {
+                    tracing::info!(issuer, %endpoint, "introspection");
                 }
             }
             Err(why) => {
                 failures += 1;
                 let kept = holder.endpoint.load().is_some();
-                let issuer = issuer.as_str();
                 tracing::warn!(issuer, %why, kept, "introspection endpoint not found");
             }
         }
         sleep(after(failures, USUAL)).await;
     }
+}
+
+/// Asks where it is, unless that was written; tells whether it is another place than before.
+pub(super) async fn look(
+    holder: &KeyHolder,
+    introspection: &Introspection,
+    outbound: &Outbound,
+) -> Result<bool, NoKeys> {
+    if introspection.endpoint != IntrospectionEndpoint::Discover {
+        return Ok(false);
+    }
+    let issuer = &holder.issuer.issuer;
+    let outbound = outbound.on_behalf_of_issuer(issuer);
+    let found = metadata::find(&outbound, issuer, Member::Introspection).await?;
+    let moved = holder.endpoint.load().as_deref() != Some(&found);
+    if moved {
+        holder.endpoint.store(Some(Arc::new(found)));
+    }
+    Ok(moved)
 }

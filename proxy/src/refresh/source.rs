@@ -81,7 +81,7 @@ fn shown(url: &Url) -> String {
 
 /// Why an issuer's keys could not be had.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoKeys {
+pub(crate) enum NoKeys {
     #[error("{0}: {1}")]
     Fetch(String, #[source] Failed),
     #[error("the key file: {0}")]

@@ -54,19 +54,3 @@ pub(super) fn status(why: Misframed) -> StatusCode {
         Misframed::TooSlow => StatusCode::REQUEST_TIMEOUT,
     }
 }
-
-pub(super) fn label(why: Misframed) -> &'static str {
-    match why {
-        Misframed::Version => "http_version",
-        Misframed::Host => "bad_host",
-        Misframed::Method => "bad_method",
-        Misframed::Length => "bad_length",
-        Misframed::TargetTooLong => "target_too_long",
-        Misframed::HeadTooLarge => "head_too_large",
-        Misframed::BodyTooLarge => "body_too_large",
-        Misframed::Target => "bad_target",
-        Misframed::Repeated => "repeated_header",
-        Misframed::Torn => "torn",
-        Misframed::TooSlow => "too_slow",
-    }
-}

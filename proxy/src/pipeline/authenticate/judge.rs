@@ -135,7 +135,7 @@ impl Judge {
         parts: &Compact<'_>,
     ) -> Result<Arc<Key>, Rejected> {
         if !self.rules.algorithms.contains(&header.algorithm) {
-            return Err(Rejected::Algorithm);
+            return Err(Rejected::AlgorithmNotListed);
         }
         let id = header.key_id.as_deref();
         let mut candidates = keys.candidates(id, header.algorithm);

@@ -1,6 +1,7 @@
 //! Why a token is not believed.
 
 use super::UnknownKey;
+use crate::reason::Reason;
 
 /// Each reason has its own words for the client and its own name for whoever runs the proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -8,9 +9,12 @@ pub enum Rejected {
     /// Opaque, encrypted, torn or repeated members.
     #[error("the token is not a signed JWT in compact form")]
     NotAJwt,
-    /// `none`, a shared secret, or one that the issuer may not use.
+    /// `none`, a shared secret, or unheard of.
     #[error("the token is signed with an algorithm that is not allowed")]
     Algorithm,
+    /// One that its issuer may not use.
+    #[error("the token is signed with an algorithm that is not allowed")]
+    AlgorithmNotListed,
     /// A logout token, say; or an ID token of an issuer that marks its access tokens.
     #[error("the token is not an access token by its typ")]
     Type,
@@ -68,29 +72,30 @@ pub enum Rejected {
 }
 
 impl Rejected {
-    /// Its name in logs and metrics.
-    pub(crate) fn code(self) -> &'static str {
+    /// Its name wherever it is told of.
+    pub(crate) fn reason(self) -> Reason {
         match self {
-            Self::NotAJwt => "token_not_a_jwt",
-            Self::Algorithm => "token_algorithm",
-            Self::Type => "token_type",
-            Self::Kind => "token_kind",
-            Self::Critical => "token_critical",
-            Self::Issuer => "token_issuer",
-            Self::NoKeys => "no_keys",
-            Self::Unasked => "no_introspection",
-            Self::Inactive => "token_inactive",
-            Self::UnknownKey(_) => "token_unknown_key",
-            Self::KeyId => "token_key_id",
-            Self::KeyWithdrawn => "token_key_withdrawn",
-            Self::Signature => "token_signature",
-            Self::Audience => "token_audience",
-            Self::Expired => "token_expired",
-            Self::NotYetValid => "token_not_yet_valid",
-            Self::TooLong => "token_too_long",
-            Self::Revoked => "token_revoked",
-            Self::Bound => "token_bound",
-            Self::Claim(_) => "token_claim",
+            Self::NotAJwt => Reason::TokenNotAJwt,
+            Self::Algorithm => Reason::TokenAlgorithm,
+            Self::AlgorithmNotListed => Reason::TokenAlgorithmNotListed,
+            Self::Type => Reason::TokenType,
+            Self::Kind => Reason::TokenKind,
+            Self::Critical => Reason::TokenCritical,
+            Self::Issuer => Reason::TokenIssuer,
+            Self::NoKeys => Reason::NoKeys,
+            Self::Unasked => Reason::NoIntrospection,
+            Self::Inactive => Reason::TokenInactive,
+            Self::UnknownKey(_) => Reason::TokenUnknownKey,
+            Self::KeyId => Reason::TokenKeyId,
+            Self::KeyWithdrawn => Reason::TokenKeyWithdrawn,
+            Self::Signature => Reason::TokenSignature,
+            Self::Audience => Reason::TokenAudience,
+            Self::Expired => Reason::TokenExpired,
+            Self::NotYetValid => Reason::TokenNotYetValid,
+            Self::TooLong => Reason::TokenTooLong,
+            Self::Revoked => Reason::TokenRevoked,
+            Self::Bound => Reason::TokenBound,
+            Self::Claim(_) => Reason::TokenClaim,
         }
     }
 }

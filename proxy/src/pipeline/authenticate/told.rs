@@ -29,6 +29,11 @@ impl Told {
         self.0.is_some()
     }
 
+    /// What it says about a token that is active.
+    pub(crate) fn said(&self) -> Option<&Claims> {
+        self.0.as_ref()
+    }
+
     pub(super) fn claims(&self) -> Result<&Claims, Rejected> {
         self.0.as_ref().ok_or(Rejected::Inactive)
     }

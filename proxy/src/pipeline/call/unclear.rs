@@ -3,6 +3,8 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::reason::Reason;
+
 /// What is wrong with it, and the id of the request, if that could be read.
 #[derive(Debug)]
 pub struct Unclear {
@@ -17,18 +19,18 @@ impl From<Garbled> for Unclear {
 }
 
 impl Unclear {
-    /// Its name in logs and metrics.
-    pub(crate) fn code(&self) -> &'static str {
+    /// Its name wherever it is told of.
+    pub(crate) fn reason(&self) -> Reason {
         match self.why {
-            Garbled::BodyWithoutCall => "body_without_call",
-            Garbled::ContentType => "content_type",
-            Garbled::ContentEncoding => "content_encoding",
-            Garbled::NoLength => "no_length",
-            Garbled::Json => "bad_json",
-            Garbled::Batch => "batch",
-            Garbled::Message => "bad_message",
-            Garbled::Params => "bad_params",
-            Garbled::HeaderMismatch => "header_mismatch",
+            Garbled::BodyWithoutCall => Reason::BodyWithoutCall,
+            Garbled::ContentType => Reason::ContentType,
+            Garbled::ContentEncoding => Reason::ContentEncoding,
+            Garbled::NoLength => Reason::NoLength,
+            Garbled::Json => Reason::BadJson,
+            Garbled::Batch => Reason::Batch,
+            Garbled::Message => Reason::BadMessage,
+            Garbled::Params => Reason::BadParams,
+            Garbled::HeaderMismatch => Reason::HeaderMismatch,
         }
     }
 

@@ -1,5 +1,7 @@
 //! Why a bound token is not believed to be its sender's.
 
+use crate::reason::Reason;
+
 /// Why it is not believed that the sender may use the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unproven {
@@ -101,31 +103,31 @@ impl Unproven {
         }
     }
 
-    /// Its name in logs and metrics.
-    pub(crate) fn code(self) -> &'static str {
+    /// Its name wherever it is told of.
+    pub(crate) fn reason(self) -> Reason {
         match self {
-            Self::SentAsBearer => "token_sent_as_bearer",
-            Self::NotBound => "token_not_bound",
-            Self::Required => "token_bound_required",
-            Self::NoCertificate => "certificate_missing",
-            Self::OtherCertificate => "certificate_other",
-            Self::NoProof => "proof_missing",
-            Self::Repeated => "proof_repeated",
-            Self::NotAJwt => "proof_not_a_jwt",
-            Self::Critical => "proof_critical",
-            Self::Claim(_) => "proof_claim",
-            Self::Type => "proof_type",
-            Self::Algorithm => "proof_algorithm",
-            Self::Signature => "proof_signature",
-            Self::Key => "proof_key",
-            Self::Method => "proof_method",
-            Self::Target => "proof_target",
-            Self::Nonce => "proof_nonce",
-            Self::Time => "proof_time",
-            Self::OtherToken => "proof_other_token",
-            Self::OtherKey => "proof_other_key",
-            Self::Replayed => "proof_replayed",
-            Self::Full => "proofs_full",
+            Self::SentAsBearer => Reason::TokenSentAsBearer,
+            Self::NotBound => Reason::TokenNotBound,
+            Self::Required => Reason::TokenBoundRequired,
+            Self::NoCertificate => Reason::CertificateMissing,
+            Self::OtherCertificate => Reason::CertificateOther,
+            Self::NoProof => Reason::ProofMissing,
+            Self::Repeated => Reason::ProofRepeated,
+            Self::NotAJwt => Reason::ProofNotAJwt,
+            Self::Critical => Reason::ProofCritical,
+            Self::Claim(_) => Reason::ProofClaim,
+            Self::Type => Reason::ProofType,
+            Self::Algorithm => Reason::ProofAlgorithm,
+            Self::Signature => Reason::ProofSignature,
+            Self::Key => Reason::ProofKey,
+            Self::Method => Reason::ProofMethod,
+            Self::Target => Reason::ProofTarget,
+            Self::Nonce => Reason::ProofNonce,
+            Self::Time => Reason::ProofTime,
+            Self::OtherToken => Reason::ProofOtherToken,
+            Self::OtherKey => Reason::ProofOtherKey,
+            Self::Replayed => Reason::ProofReplayed,
+            Self::Full => Reason::ProofsFull,
         }
     }
 }

@@ -29,8 +29,9 @@ const LAYERS: &[Layer] = &[
     ("gateway",  &["config", "edge", "exchange", "introspect", "pipeline", "reason", "record", "refresh", "snapshot", "stream", "upstream"], &["async_trait", "aws_lc_rs", "bytes", "http", "pingora_core", "pingora_http", "pingora_proxy", "tokio", "tracing"]),
     ("admin",    &["config", "edge", "keys", "record", "snapshot"],                              &["async_trait", "http", "pingora_core", "serde_json"]),
     ("server",   &["admin", "config", "edge", "gateway", "introspect", "outbound", "pipeline", "record", "refresh", "revoke", "snapshot"], &["aws_lc_rs", "pingora_core", "pingora_proxy", "prometheus", "socket2", "thiserror", "tokio", "tracing"]),
+    ("validate", &["config", "edge", "introspect", "outbound", "pipeline", "refresh", "server", "snapshot"], &["chrono", "http", "jsonwebtoken", "tokio"]),
     ("dev",      &["config", "outbound", "record", "server"],                  &["aws_lc_rs", "axum", "base64", "clap", "http", "jsonwebtoken", "rcgen", "serde", "serde_json", "tempfile", "thiserror", "tokio", "tracing", "url"]),
-    ("cli",      &["config", "dev", "explain", "near", "reason", "record", "server"], &["clap", "thiserror", "tokio", "tracing"]),
+    ("cli",      &["config", "dev", "explain", "near", "reason", "record", "server", "validate"], &["clap", "thiserror", "tokio", "tracing"]),
     ("lib",      &["cli"],                                                     &["rustls"]),
     ("main",     &[],                                                          &["mimalloc", "proxy"]),
 ];

@@ -46,3 +46,4 @@ mod stop;
 mod stream;
 mod tls;
 mod upgrade;
+mod validate;

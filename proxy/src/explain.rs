@@ -33,7 +33,7 @@ use crate::record::Recorder;
 use crate::refresh;
 use crate::revoke::{NoList, Watcher};
 use crate::snapshot::{KeyHolder, Snapshot};
-pub(crate) use print::Account;
+pub(crate) use print::{Account, Ending};
 pub(crate) use sent::{Sent, Unsendable};
 
 /// One request, and whatever is known that it was judged by.

@@ -44,6 +44,7 @@ mod server;
 mod snapshot;
 mod stream;
 mod upstream;
+mod validate;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,7 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::HeaderValue;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -85,20 +86,25 @@ impl Refreshers {
     }
 }
 
-/// One look, for whoever runs no proxy: what is found is in force, and the entries that were passed over
-/// are told.
-pub(crate) async fn look_once(
-    holder: &KeyHolder,
-    outbound: &Outbound,
-) -> Result<Vec<Skipped>, NoKeys> {
+/// What else was seen at an issuer.
+#[derive(Default)]
+pub(crate) struct Sight {
+    /// Entries of its set that were passed over.
+    pub(crate) skipped: Vec<Skipped>,
+    /// What time it says it is.
+    pub(crate) date: Option<HeaderValue>,
+}
+
+/// One look, for whoever runs no proxy: what is found is in force.
+pub(crate) async fn look_once(holder: &KeyHolder, outbound: &Outbound) -> Result<Sight, NoKeys> {
     match &holder.issuer.source {
         Source::Keys(place) => {
             let found = Publication::new(&holder.issuer, place, outbound).look().await?;
             holder.keyring.replace(found.keys.keys);
-            Ok(found.keys.skipped)
+            Ok(Sight { skipped: found.keys.skipped, date: found.date })
         }
         Source::Introspection(introspection) => {
-            endpoint::look(holder, introspection, outbound).await.map(|_| Vec::new())
+            endpoint::look(holder, introspection, outbound).await.map(|_| Sight::default())
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Puts the parts together and runs them.
 
+mod prepared;
+
 use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -12,22 +14,18 @@ use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
 use socket2::{Domain, Socket, Type};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::admin::Admin;
-use crate::config::{Config, Limits, Tls, TrustedProxies};
-use crate::edge::descriptors::{self, TooFew};
-use crate::edge::tls::{self, NoTls};
+use crate::config::{Config, Limits, TrustedProxies};
 use crate::edge::{Edge, Entrance};
 use crate::gateway::Gateway;
 use crate::introspect::Introspector;
-use crate::outbound::{CannotFetch, Outbound};
-use crate::pipeline::proof::Ledger;
-use crate::record::{Recorder, Traffic};
+use crate::record::Traffic;
 use crate::refresh::Refreshers;
-use crate::revoke::{NoList, Watcher};
-use crate::snapshot::{Live, Snapshot};
+use crate::snapshot::Live;
+use prepared::Obstacle;
+pub(crate) use prepared::{CannotStart, Prepared};
 
 /// The proxy at work: both listeners and what runs beside them.
 pub(crate) struct Server {
@@ -41,26 +39,8 @@ pub(crate) struct Server {
 impl Server {
     /// Binds, then serves. Nothing is bound unless everything can be.
     pub(crate) async fn start(config: Config) -> Result<Self, CannotStart> {
-        let Config { boot, rules } = config;
-        descriptors::make_room(&boot.limits)?;
-        let acceptor = match &boot.tls {
-            Tls::Here { certificate, key, client_certificates } => {
-                Some(tls::acceptor(certificate, key, *client_certificates)?)
-            }
-            Tls::Off => None,
-        };
-        let recorder = Recorder::new()?;
-        let snapshot = Snapshot::new(&rules, &boot.limits, ledger()?);
-        let (revoke, revoked) = watch::channel(0);
-        let list = match rules.revocations {
-            Some(file) => {
-                let cell = Arc::clone(&snapshot.revocations);
-                let issuers = rules.issuers.iter().map(|trusted| trusted.issuer.clone()).collect();
-                Some(Watcher::start(file, issuers, cell, recorder.revocations(), revoke).await?)
-            }
-            None => None,
-        };
-        let outbound = Outbound::new(&boot.outbound)?;
+        let prepared = Prepared::new(config).await?;
+        let Prepared { boot, snapshot, outbound, acceptor, recorder, list, revoked, .. } = prepared;
         let listener = bind("listen", boot.listen)?;
         let admin_listener = bind("admin.listen", boot.admin)?;
 
@@ -93,9 +73,9 @@ impl Server {
         };
         Ok(Self {
             gateway: Edge::start(listener, entrance, proxy)
-                .map_err(|error| CannotStart::Bind("listen", boot.listen, error))?,
+                .map_err(|error| Obstacle::Bind("listen", boot.listen, error))?,
             admin: Edge::start(admin_listener, admin_entrance(&boot.limits)?, Arc::new(admin))
-                .map_err(|error| CannotStart::Bind("admin.listen", boot.admin, error))?,
+                .map_err(|error| Obstacle::Bind("admin.listen", boot.admin, error))?,
             background,
             stopping,
             shutdown_timeout: boot.shutdown_timeout,
@@ -164,13 +144,7 @@ fn proxy(gateway: Gateway, limits: &Limits) -> HttpProxy<Gateway> {
     proxy
 }
 
-fn ledger() -> Result<Arc<Ledger>, CannotStart> {
-    let mut secret = [0; 32];
-    aws_lc_rs::rand::fill(&mut secret).map_err(|_| CannotStart::Random)?;
-    Ok(Arc::new(Ledger::new(secret)))
-}
-
-fn admin_entrance(limits: &Limits) -> Result<Entrance, CannotStart> {
+fn admin_entrance(limits: &Limits) -> Result<Entrance, Obstacle> {
     Ok(Entrance {
         acceptor: None,
         proxies: TrustedProxies::default(),
@@ -179,7 +153,7 @@ fn admin_entrance(limits: &Limits) -> Result<Entrance, CannotStart> {
     })
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotStart> {
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Obstacle> {
     let listen = || -> io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
@@ -187,26 +161,7 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, CannotSta
         socket.listen(BACKLOG)?;
         Ok(socket.into())
     };
-    listen().map_err(|error| CannotStart::Bind(key, address, error))
-}
-
-/// Why a good configuration does not run here.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum CannotStart {
-    #[error("{0}: {1} cannot be used: {2}")]
-    Bind(&'static str, SocketAddr, #[source] io::Error),
-    #[error("{0}")]
-    Descriptors(#[from] TooFew),
-    #[error("tls: {0}")]
-    Tls(#[from] NoTls),
-    #[error("{0}")]
-    Revocations(#[from] NoList),
-    #[error("{0}")]
-    Outbound(#[from] CannotFetch),
-    #[error("the system gives no random numbers")]
-    Random,
-    #[error("the metrics cannot be set up: {0}")]
-    Metrics(#[from] prometheus::Error),
+    listen().map_err(|error| Obstacle::Bind(key, address, error))
 }
 
 const BACKLOG: i32 = 1024;

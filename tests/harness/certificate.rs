@@ -3,7 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use chrono::{DateTime, Datelike as _};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
+};
+
+use super::now;
 
 /// Where the PEM files lie.
 pub(crate) struct Certificate {
@@ -19,6 +25,11 @@ impl Certificate {
 
     /// For these names and addresses.
     pub(crate) fn write_for(directory: &Path, names: &[&str]) -> Self {
+        Self::write_until(directory, names, 365)
+    }
+
+    /// The same, good for so many days from now; of less than none, it has expired.
+    pub(crate) fn write_until(directory: &Path, names: &[&str], days: i64) -> Self {
         let mut authority = CertificateParams::default();
         // Clients take a certificate whose names are its signer's for a self-signed one.
         authority.distinguished_name.push(DnType::CommonName, "an authority for tests");
@@ -31,6 +42,9 @@ impl Certificate {
         let mut leaf = CertificateParams::new(names).unwrap();
         // Python 3.13 and later refuse a leaf that does not name its signer.
         leaf.use_authority_key_identifier_extension = true;
+        let end = DateTime::from_timestamp(now() + days * 86400, 0).unwrap();
+        let [month, day] = [end.month(), end.day()].map(|part| part.try_into().unwrap());
+        leaf.not_after = date_time_ymd(end.year(), month, day);
         let key = KeyPair::generate().unwrap();
         let leaf = leaf.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
 

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::header::LOCATION;
+use axum::http::header::{DATE, LOCATION};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{get, post};
 use base64::Engine as _;
@@ -150,6 +150,8 @@ struct Published {
     keys_at: Option<String>,
     /// Without metadata of RFC 8414, as many providers are.
     only_openid: bool,
+    /// What time it says it is.
+    date: Option<String>,
 }
 
 impl Issuer {
@@ -177,6 +179,7 @@ impl Issuer {
             moved: None,
             keys_at: None,
             only_openid: false,
+            date: None,
         });
         let (fetches, asked) = <(Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
         let listener = TcpListener::bind(address).unwrap();
@@ -235,6 +238,11 @@ impl Issuer {
     /// Its metadata is where `OpenID` Connect puts it, and nowhere else.
     pub(crate) fn speak_only_openid(&self) {
         self.published.send_modify(|published| published.only_openid = true);
+    }
+
+    /// It says that this is the time.
+    pub(crate) fn says_it_is(&self, date: &str) {
+        self.published.send_modify(|published| published.date = Some(date.into()));
     }
 
     /// All is well again.
@@ -357,6 +365,9 @@ impl Published {
         if let Some(location) = &self.moved {
             headers.insert(LOCATION, location.parse().unwrap());
             return (StatusCode::FOUND, headers, String::new());
+        }
+        if let Some(date) = &self.date {
+            headers.insert(DATE, date.parse().unwrap());
         }
         (self.status, headers, body)
     }

@@ -7,17 +7,12 @@ use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
 
-use super::{EX_USAGE, refuse};
+use super::{EX_UNAVAILABLE, EX_USAGE, refuse};
 use crate::config::{Config, KeySource, Source};
-use crate::explain::{self, Reach, Sent, Unsendable};
+use crate::explain::{self, Ending, Reach, Sent, Unsendable};
 use crate::near::distance;
 use crate::reason::Reason;
 
-/// Says why a request passes or not: sends it through the checks of `postern run`, one by one, and to
-/// nobody else. The issuer is asked for its keys, or about the token if it is opaque.
-///
-/// Exit codes: 0 it would pass, 1 it would be refused, 69 it cannot be judged now (keys or issuer out of
-/// reach), 78 the configuration is refused, 2 this command is not understood.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
@@ -59,6 +54,16 @@ pub(super) struct Args {
 }
 
 const EXAMPLES: &str = "\
+The request goes through the very checks of `postern run`, one by one, and to nobody else. The issuer is
+asked for its keys, or about the token if it is opaque.
+
+Exit codes:
+  0   it would pass
+  1   it would be refused
+  2   this command is not understood
+  69  it cannot be judged now: keys or issuer are out of reach
+  78  the configuration is refused
+
 Examples:
   postern explain --code token_audience
   postern explain --config postern.yaml --token @token.txt
@@ -118,13 +123,13 @@ fn explain(args: &Args, mut config: Config) -> ExitCode {
     // A file on a dead mount would be waited for for ever.
     runtime.shutdown_background();
     match account {
-        Ok(account) if args.json => {
-            tell(&format!("{}\n", account.json()));
-            account.exit_code()
-        }
         Ok(account) => {
-            tell(&account.to_string());
-            account.exit_code()
+            tell(&if args.json { format!("{}\n", account.json()) } else { account.to_string() });
+            match account.ending() {
+                Ending::Passes | Ending::Answered => ExitCode::SUCCESS,
+                Ending::Refused => ExitCode::FAILURE,
+                Ending::Trouble => ExitCode::from(EX_UNAVAILABLE),
+            }
         }
         Err(why) => refuse(&why),
     }

@@ -2,6 +2,7 @@
 
 mod explain;
 mod run;
+mod validate;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,8 @@ struct Cli {
 enum Verb {
     /// Guard an MCP server, as a configuration file says.
     Run(run::Args),
+    /// Say whether a configuration would start, and whether what it needs is there.
+    Validate(validate::Args),
     /// Say why a request is refused, or what a code in the log means.
     Explain(Box<explain::Args>),
     /// Try it on a laptop: a gateway, a backend and an identity provider in one command.
@@ -29,6 +32,7 @@ enum Verb {
 pub(crate) fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Run(args) => run::run(&args),
+        Verb::Validate(args) => validate::run(&args),
         Verb::Explain(args) => explain::run(&args),
         #[cfg(feature = "dev")]
         Verb::Dev(options) => crate::dev::run(options),
@@ -44,5 +48,7 @@ pub(crate) fn refuse(why: &dyn std::fmt::Display) -> ExitCode {
 
 /// sysexits.h: something was found in an unconfigured or misconfigured state.
 const EX_CONFIG: u8 = 78;
+/// sysexits.h: a service that is needed cannot be had.
+pub(crate) const EX_UNAVAILABLE: u8 = 69;
 /// What clap ends with as well.
 const EX_USAGE: u8 = 2;

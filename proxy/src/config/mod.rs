@@ -196,6 +196,11 @@ impl Resource {
         self.0.origin().ascii_serialization()
     }
 
+    /// Its name, or its address.
+    pub(crate) fn host(&self) -> Option<String> {
+        self.0.host_str().map(str::to_owned)
+    }
+
     /// Whether browsers may be told to use nothing but https there. Of `localhost` they would
     /// believe it for every server that its user ever starts; of addresses never (RFC 6797
     /// section 8.1.1).

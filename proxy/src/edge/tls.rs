@@ -1,6 +1,7 @@
 //! TLS 1.2 and 1.3 for the listener, with the process's one crypto provider.
 
 mod client;
+mod dates;
 
 use std::fs;
 use std::io;
@@ -18,6 +19,7 @@ use rustls::{ALL_VERSIONS, ServerConfig};
 
 use crate::config::ClientCertificates;
 use client::AnyCertificate;
+pub(crate) use dates::{Dated, dated};
 
 /// Reads certificate and key, and checks that they belong together.
 pub(crate) fn acceptor(
@@ -47,16 +49,17 @@ fn certified(
     key: &Path,
     provider: &CryptoProvider,
 ) -> Result<CertifiedKey, NoTls> {
-    let pem = read(certificate)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let chain = chain.map_err(|error| NoTls::Pem { path: certificate.to_owned(), error })?;
-    if chain.is_empty() {
-        return Err(NoTls::NoCertificate { path: certificate.to_owned() });
-    }
+    let chain = chain(certificate)?;
     let private = PrivateKeyDer::from_pem_slice(&read(key)?)
         .map_err(|error| NoTls::Pem { path: key.to_owned(), error })?;
     CertifiedKey::from_der(chain, private, provider)
         .map_err(|error| NoTls::Mismatch { path: certificate.to_owned(), error })
+}
+
+fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, NoTls> {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&read(path)?).collect();
+    let chain = chain.map_err(|error| NoTls::Pem { path: path.to_owned(), error })?;
+    if chain.is_empty() { Err(NoTls::NoCertificate { path: path.to_owned() }) } else { Ok(chain) }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, NoTls> {

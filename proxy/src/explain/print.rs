@@ -1,7 +1,6 @@
 //! The account of one request: a table for people, a document for machines.
 
 use std::fmt;
-use std::process::ExitCode;
 
 use http::header::WWW_AUTHENTICATE;
 use serde_json::{Value, json};
@@ -25,8 +24,10 @@ pub(crate) struct Account {
     steps: Vec<(Step, Mark, String)>,
 }
 
+/// How it ended, for scripts.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(crate) enum Ending {
+    /// The backend would get it.
     Passes,
     /// We answer by ourselves, and nothing is wrong.
     Answered,
@@ -86,13 +87,8 @@ impl Account {
         self
     }
 
-    /// For scripts: whether it would pass, or whose trouble it is.
-    pub(crate) fn exit_code(&self) -> ExitCode {
-        match self.ending {
-            Ending::Passes | Ending::Answered => ExitCode::SUCCESS,
-            Ending::Refused => ExitCode::FAILURE,
-            Ending::Trouble => ExitCode::from(EX_UNAVAILABLE),
-        }
+    pub(crate) fn ending(&self) -> Ending {
+        self.ending
     }
 
     /// The same as one document.
@@ -198,8 +194,6 @@ fn line(f: &mut fmt::Formatter<'_>, name: &str, text: &str) -> fmt::Result {
 /// Beside the names.
 const WIDTH: usize = 86;
 const INDENT: usize = 12;
-/// sysexits.h: a service that is needed cannot be had.
-const EX_UNAVAILABLE: u8 = 69;
 
 impl About {
     /// The same as one document.

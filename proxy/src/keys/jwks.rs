@@ -35,7 +35,10 @@ pub fn parse(body: &[u8], allowed: &[Algorithm]) -> Result<Parsed, Unusable> {
             Err(why) => parsed.skipped.push(Skipped { id, why }),
         }
     }
-    if parsed.keys.is_empty() { Err(Unusable::NoKey) } else { Ok(parsed) }
+    if parsed.keys.is_empty() {
+        return Err(Unusable::NoKey(parsed.skipped.first().map(|skipped| skipped.why)));
+    }
+    Ok(parsed)
 }
 
 /// A key that a client shows of its own, and what it is named by (RFC 7638).
@@ -137,9 +140,13 @@ pub enum Unusable {
     /// Something else was served.
     #[error("it is not a JWK set")]
     NotASet,
-    /// A set, with nothing to verify with.
-    #[error("the JWK set has no key to verify with")]
-    NoKey,
+    /// A set, with nothing to verify with; and why the first was passed over, if there was one.
+    #[error("the JWK set has no key to verify with{}", .0.map(of_the_first).unwrap_or_default())]
+    NoKey(Option<Why>),
+}
+
+fn of_the_first(why: Why) -> String {
+    format!(": of the first, {why}")
 }
 
 /// An entry that was passed over.
@@ -343,7 +350,8 @@ mod tests {
         };
         assert_eq!(bound(&ALL).unwrap(), Algorithm::RS256);
         assert_eq!(bound(&[Algorithm::ES256, Algorithm::PS384]).unwrap(), Algorithm::PS384);
-        assert_eq!(bound(&[Algorithm::ES256]).unwrap_err(), Unusable::NoKey);
+        let unusable = Unusable::NoKey(Some(Why::NotAllowed));
+        assert_eq!(bound(&[Algorithm::ES256]).unwrap_err(), unusable);
     }
 
     #[test]
@@ -353,7 +361,8 @@ mod tests {
         other["alg"] = json!("ES256");
         let set = json!({ "keys": [other] }).to_string();
         assert!(super::parse(set.as_bytes(), &[Algorithm::ES256]).is_ok());
-        assert_eq!(super::parse(set.as_bytes(), &[Algorithm::RS256]).unwrap_err(), Unusable::NoKey);
+        let unusable = Unusable::NoKey(Some(Why::NotAllowed));
+        assert_eq!(super::parse(set.as_bytes(), &[Algorithm::RS256]).unwrap_err(), unusable);
     }
 
     /// RFC 9864.
@@ -411,6 +420,6 @@ mod tests {
     #[test]
     fn nothing_usable_is_an_error() {
         assert_eq!(parse(b"<html>").unwrap_err(), Unusable::NotASet);
-        assert_eq!(parse(br#"{"keys":[]}"#).unwrap_err(), Unusable::NoKey);
+        assert_eq!(parse(br#"{"keys":[]}"#).unwrap_err(), Unusable::NoKey(None));
     }
 }

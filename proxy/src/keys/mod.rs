@@ -82,6 +82,11 @@ impl KeySet {
         self.keys.iter().map(Arc::as_ref)
     }
 
+    /// Whether there is a key for this algorithm.
+    pub(crate) fn can(&self, algorithm: Algorithm) -> bool {
+        self.keys.iter().any(|key| key.algorithm == algorithm)
+    }
+
     /// How many keys there are.
     pub fn size(&self) -> usize {
         self.keys.len()

@@ -3,7 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::header::DATE;
+use http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use super::metadata::{self, Member};
@@ -30,6 +31,8 @@ enum Place {
 pub(super) struct Found {
     pub(super) keys: Parsed,
     pub(super) fresh_for: Duration,
+    /// What time the server says it is.
+    pub(super) date: Option<HeaderValue>,
 }
 
 impl Publication {
@@ -48,26 +51,23 @@ impl Publication {
     }
 
     pub(super) async fn look(&mut self) -> Result<Found, NoKeys> {
-        let (body, fresh_for) = match &mut self.place {
+        let document = match &mut self.place {
             Place::Metadata => {
                 let issuer = &self.issuer.issuer;
                 let url = metadata::find(&self.outbound, issuer, Member::Jwks).await?;
-                fetch(&self.outbound, &url).await?
+                get(&self.outbound, &url).await?
             }
-            Place::Url(url) => fetch(&self.outbound, url).await?,
+            Place::Url(url) => get(&self.outbound, url).await?,
             Place::File(file) => {
                 let content = file.read().await.map_err(NoKeys::File)?;
-                (content.into(), schedule::USUAL)
+                Document { headers: HeaderMap::new(), body: content.into() }
             }
         };
+        let Document { headers, body } = document;
         let keys = jwks::parse(&body, &self.issuer.algorithms).map_err(NoKeys::Unusable)?;
-        Ok(Found { keys, fresh_for })
+        let date = headers.get(DATE).cloned();
+        Ok(Found { keys, fresh_for: schedule::fresh_for(&headers), date })
     }
-}
-
-async fn fetch(outbound: &Outbound, url: &Url) -> Result<(Bytes, Duration), NoKeys> {
-    let document = get(outbound, url).await?;
-    Ok((document.body, schedule::fresh_for(&document.headers)))
 }
 
 pub(super) async fn get(outbound: &Outbound, url: &Url) -> Result<Document, NoKeys> {

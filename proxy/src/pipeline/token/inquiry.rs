@@ -16,6 +16,12 @@ impl Inquiry {
         Self { token: token.into(), digest, known }
     }
 
+    /// About a token that is nobody's: whether we may ask at all.
+    pub(crate) fn of_nobody() -> Self {
+        let token = "postern-validate-no-such-token";
+        Self::new(token, Digest::of(token.as_bytes()), false)
+    }
+
     /// The token, for the one place that sends it.
     pub(crate) fn token(&self) -> &str {
         &self.token

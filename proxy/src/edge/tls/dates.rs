@@ -1,0 +1,60 @@
+//! From when until when certificates are good, and for which names.
+
+use std::path::Path;
+
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use super::{NoTls, chain};
+
+/// One certificate of a file, as far as it can be read. Times are seconds since 1970.
+pub(crate) struct Dated {
+    pub(crate) subject: String,
+    pub(crate) names: Vec<String>,
+    pub(crate) not_before: i64,
+    pub(crate) not_after: i64,
+}
+
+/// All of a PEM file, in its order.
+pub(crate) fn dated(path: &Path) -> Result<Vec<Dated>, NoTls> {
+    let read = |der: &[u8]| {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let alternative = certificate.subject_alternative_name().ok().flatten();
+        let names = alternative.iter().flat_map(|names| &names.value.general_names);
+        let names = names.filter_map(host);
+        Some(Dated {
+            subject: certificate.subject().to_string(),
+            names: names.collect(),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+        })
+    };
+    Ok(chain(path)?.iter().filter_map(|der| read(der)).collect())
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "a server goes by no other kind of name")]
+fn host(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => address(bytes),
+        _ => None,
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<String> {
+    if let Ok(four) = <[u8; 4]>::try_from(bytes) {
+        return Some(std::net::Ipv4Addr::from(four).to_string());
+    }
+    let sixteen = <[u8; 16]>::try_from(bytes).ok()?;
+    Some(std::net::Ipv6Addr::from(sixteen).to_string())
+}
+
+impl Dated {
+    /// Whether it is for this host (RFC 6125 section 6.4.3: a star stands for one label).
+    pub(crate) fn is_for(&self, host: &str) -> bool {
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|name| match name.strip_prefix("*.") {
+            Some(wild) => parent.is_some_and(|parent| parent.eq_ignore_ascii_case(wild)),
+            None => name.eq_ignore_ascii_case(host),
+        })
+    }
+}

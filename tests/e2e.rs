@@ -57,6 +57,9 @@ impl Ground {
     }
 }
 
+/// What our backend offers, by name.
+const TOOLS: [&str; 6] = ["calculate", "echo", "get_timestamp", "hello_world", "ping", "whoami"];
+
 /// oidc-provider, the gateway over TLS, and our backend on a unix socket.
 struct Stage {
     provider: Provider,
@@ -157,8 +160,8 @@ fn completes(interpreter: &str, script: &str, mode: &str, version: &str) {
     let stage = Stage::set();
     let told = stage.dance(interpreter, script, &[mode]);
     assert_eq!(told["protocol_version"], version);
-    assert_eq!(told["tools"], json!(["echo", "whoami"]));
-    assert_eq!(told["echo"], r#"{"message":"hello"}"#);
+    assert_eq!(told["tools"], json!(TOOLS));
+    assert!(told["echo"].as_str().unwrap().contains(r#""echo":"hello""#), "{told:#}");
     let whoami = &told["whoami"];
     assert_eq!((&whoami["kind"], &whoami["subject"]), (&json!("verified"), &json!("alice")));
     assert_eq!(whoami["issuer"], stage.provider.issuer);

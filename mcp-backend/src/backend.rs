@@ -1,32 +1,88 @@
 //! The MCP server itself, whatever it is reached through.
 
+use std::sync::Arc;
+
 use http::request::Parts;
 use rmcp::handler::server::common::FromContextPart;
+use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, Extensions, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig, Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Extensions,
+    Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    Tool,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use crate::caller::{Caller, Identity};
-use crate::tools::TOOLS;
+use crate::tools::{every_tool, scope_of};
 
 /// Built for the transport it is reached through, because that decides whom it can believe.
+#[derive(Clone, Debug)]
+pub(crate) struct Backend {
+    entrance: Entrance,
+    offer: Arc<Offer>,
+}
+
+/// How callers come in.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Backend {
+pub(crate) enum Entrance {
     /// Behind the proxy: a caller is who the proxy says, or nobody.
     Http,
     /// A child of its only caller.
     Stdio,
 }
 
+/// What there is for callers, made once.
+#[derive(Debug)]
+pub struct Offer {
+    tools: ToolRouter<Backend>,
+}
+
+impl Default for Offer {
+    fn default() -> Self {
+        Self { tools: every_tool() }
+    }
+}
+
+impl Offer {
+    /// The tool of this name.
+    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(name)
+    }
+
+    pub(crate) fn tools(&self) -> Vec<Tool> {
+        self.tools.list_all()
+    }
+
+    /// Whether this caller may use the tool: of this name, if there is such a tool.
+    pub(crate) fn admit(&self, caller: &Caller, name: &str) -> Result<(), ScopeMissing> {
+        match self.tool(name).and_then(scope_of) {
+            Some(scope) if !caller.holds(scope) => {
+                Err(ScopeMissing { tool: name.to_owned(), scope: scope.to_owned() })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// A caller may not use a tool.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("insufficient_scope: {tool} needs the scope {scope}, which your token does not have")]
+pub(crate) struct ScopeMissing {
+    tool: String,
+    scope: String,
+}
+
 impl Backend {
-    fn caller(self, extensions: &Extensions) -> Result<Caller, ErrorData> {
-        match self {
-            Self::Stdio => Ok(Caller::Local),
-            Self::Http => extensions
+    pub(crate) fn new(entrance: Entrance, offer: Arc<Offer>) -> Self {
+        Self { entrance, offer }
+    }
+
+    fn caller(&self, extensions: &Extensions) -> Result<Caller, ErrorData> {
+        match self.entrance {
+            Entrance::Stdio => Ok(Caller::Local),
+            Entrance::Http => extensions
                 .get::<Parts>()
                 .and_then(|parts| parts.extensions.get::<Identity>())
                 .map(|identity| Caller::Verified(identity.clone()))
@@ -58,7 +114,7 @@ impl ServerHandler for Backend {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(TOOLS.list_all()))
+        Ok(ListToolsResult::with_all_items(self.offer.tools()))
     }
 
     async fn call_tool(
@@ -67,13 +123,17 @@ impl ServerHandler for Backend {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         // No tool runs for nobody, not even one that never asks who is calling.
-        self.caller(&context.extensions)?;
-        TOOLS.call(ToolCallContext::new(self, request, context)).await
+        let caller = self.caller(&context.extensions)?;
+        if let Err(missing) = self.offer.admit(&caller, &request.name) {
+            let told = vec![ContentBlock::text(missing.to_string())];
+            return Ok(CallToolResult::error(told).into());
+        }
+        self.offer.tools.call(ToolCallContext::new(self, request, context)).await
     }
 
     // rmcp compares a 2026-07-28 request's Mcp-Param-* headers with the schema in here.
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        TOOLS.get(name).cloned()
+        self.offer.tool(name).cloned()
     }
 }
 
@@ -93,6 +153,10 @@ mod tests {
         Identity::from_headers(&headers).unwrap()
     }
 
+    fn http() -> Backend {
+        Backend::new(Entrance::Http, Arc::default())
+    }
+
     fn parts() -> Parts {
         Request::new(()).into_parts().0
     }
@@ -103,25 +167,25 @@ mod tests {
         parts.extensions.insert(identity());
         let mut extensions = Extensions::new();
         extensions.insert(parts);
-        assert_eq!(Backend::Http.caller(&extensions), Ok(Caller::Verified(identity())));
+        assert_eq!(http().caller(&extensions), Ok(Caller::Verified(identity())));
     }
 
     #[test]
     fn over_http_a_request_without_identity_has_no_caller() {
         let mut extensions = Extensions::new();
         extensions.insert(parts());
-        assert!(Backend::Http.caller(&extensions).is_err());
+        assert!(http().caller(&extensions).is_err());
     }
 
     #[test]
     fn over_http_a_call_without_a_request_has_no_caller() {
-        assert!(Backend::Http.caller(&Extensions::new()).is_err());
+        assert!(http().caller(&Extensions::new()).is_err());
     }
 
     #[tokio::test]
     async fn over_http_no_tool_runs_for_nobody() {
         let (client, server) = tokio::io::duplex(4096);
-        tokio::spawn(async { Backend::Http.serve(server).await.unwrap().waiting().await });
+        tokio::spawn(async { http().serve(server).await.unwrap().waiting().await });
         let (reader, mut writer) = tokio::io::split(client);
         let call = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
@@ -138,6 +202,9 @@ mod tests {
 
     #[test]
     fn on_stdio_the_caller_is_local() {
-        assert_eq!(Backend::Stdio.caller(&Extensions::new()), Ok(Caller::Local));
+        assert_eq!(
+            Backend::new(Entrance::Stdio, Arc::default()).caller(&Extensions::new()),
+            Ok(Caller::Local)
+        );
     }
 }

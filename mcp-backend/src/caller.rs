@@ -13,6 +13,16 @@ pub(crate) enum Caller {
     Local,
 }
 
+impl Caller {
+    /// Whether this caller may do what the scope stands for.
+    pub(crate) fn holds(&self, scope: &str) -> bool {
+        match self {
+            Self::Local => true,
+            Self::Verified(identity) => identity.scopes().iter().any(|held| held == scope),
+        }
+    }
+}
+
 /// What the proxy says of the caller. Only [`Identity::from_headers`] makes one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {

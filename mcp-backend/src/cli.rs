@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use tokio::runtime::Runtime;
@@ -10,6 +11,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::backend::Offer;
 use crate::signals::{stop_on_signal, stop_with_stdin};
 use crate::transport::http::serve;
 use crate::transport::listener::{ListenAddress, Listener};
@@ -30,8 +32,7 @@ pub fn main() -> ExitCode {
 
 /// A small MCP server that leaves authentication to the proxy in front of it.
 ///
-/// It speaks MCP 2025-11-25 and earlier (initialize) and 2026-07-28 (stateless), and offers two
-/// tools: whoami and echo.
+/// It speaks MCP 2025-11-25 and earlier (initialize) and 2026-07-28 (stateless).
 ///
 /// Without options it serves the client that started it, on stdin and stdout. With --listen it
 /// serves streamable HTTP at /mcp to the Postern proxy, and believes the X-Postern-* headers in
@@ -82,10 +83,11 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 
 async fn run_until_stopped(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let stop = stop_on_signal()?;
+    let offer = Arc::new(Offer::default());
     match &arguments.listen {
         None => {
             tracing::info!("serving MCP on stdin and stdout, until stdin ends");
-            serve_stdio(stop).await?;
+            serve_stdio(offer, stop).await?;
         }
         Some(address) => {
             let listener = if arguments.listen_beyond_loopback {
@@ -97,7 +99,7 @@ async fn run_until_stopped(arguments: Arguments) -> Result<(), Box<dyn Error>> {
                 tokio::spawn(stop_with_stdin(stop.clone()));
             }
             announce(&listener.address()?);
-            serve(listener, stop).await?;
+            serve(listener, offer, stop).await?;
         }
     }
     tracing::info!("stopped");

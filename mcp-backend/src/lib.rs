@@ -16,10 +16,12 @@
 mod backend;
 mod caller;
 mod cli;
+mod clock;
 mod signals;
 mod tools;
 mod transport;
 
+pub use backend::Offer;
 pub use cli::main;
 pub use tokio_util::sync::CancellationToken;
 pub use transport::http::serve;

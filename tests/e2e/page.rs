@@ -121,7 +121,7 @@ fn a_page_completes_the_whole_dance() {
     let told = browser.next();
     assert_eq!(told["whoami"]["subject"], "alice", "{told:#}");
     assert_eq!(told["whoami"]["issuer"], stage.provider.issuer);
-    assert_eq!(told["echo"], json!({ "message": "hello" }));
+    assert_eq!(told["echo"]["echo"], "hello");
     let challenge =
         World::PLAIN_CHALLENGE.replace("mcp.example", &stage.ground.gateway.to_string());
     assert_eq!(told["challenge"], challenge);

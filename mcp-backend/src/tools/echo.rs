@@ -1,17 +1,27 @@
 //! `echo`: says what it heard.
 
+use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::scope::needs;
+use super::text::Text;
 use crate::backend::Backend;
+use crate::clock::now;
 
-#[tool_router(router = echo_router, vis = "pub(super)")]
+pub(super) fn router() -> ToolRouter<Backend> {
+    Backend::echo_router()
+}
+
+#[tool_router(router = echo_router)]
 impl Backend {
     #[tool(
         title = "Echo",
-        description = "Returns the message unchanged. Use it to check that calls reach the server.",
+        description = "Returns the message, in capitals or with the time if you like. Use it to \
+                       check that calls reach the server.",
+        meta = needs("mcp:read"),
         annotations(
             read_only_hint = true,
             destructive_hint = false,
@@ -19,37 +29,65 @@ impl Backend {
             open_world_hint = false
         )
     )]
-    fn echo(Parameters(echo): Parameters<Echo>) -> Json<Echo> {
-        Json(echo)
+    pub(crate) fn echo(Parameters(heard): Parameters<Heard>) -> Json<Echo> {
+        Json(Echo::of(heard))
     }
 }
 
-/// Both what is sent and what comes back.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Echo {
-    /// The text to return unchanged.
-    #[schemars(length(max = MOST_CHARACTERS))]
-    message: Message,
+pub(crate) struct Heard {
+    /// The text to return.
+    message: Text<65536>,
+    /// Whether to return it in capitals.
+    #[serde(default)]
+    uppercase: bool,
+    /// Whether to add the time.
+    #[serde(default)]
+    timestamp: bool,
 }
 
-/// A text of bounded length.
-#[derive(Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(try_from = "String")]
+#[derive(Debug, Serialize, JsonSchema)]
+#[expect(clippy::struct_field_names, reason = "as it is sent")]
+pub(crate) struct Echo {
+    /// The message as it was sent.
+    original: Text<65536>,
+    /// The message as it comes back.
+    echo: String,
+    /// When it was heard, if asked for: ISO 8601, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("type" = "string"))] // left out, never null
+    timestamp: Option<String>,
+    /// What was heard, and what was done about it.
+    metadata: Metadata,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
-struct Message(String);
+struct Metadata {
+    /// How many characters.
+    length: usize,
+    /// How many words.
+    words: usize,
+    /// Whether `echo` is in capitals.
+    uppercase_applied: bool,
+    /// Whether there is a `timestamp`.
+    timestamp_added: bool,
+}
 
-impl TryFrom<String> for Message {
-    type Error = TooLong;
-
-    fn try_from(text: String) -> Result<Self, TooLong> {
-        // JSON Schema's maxLength, which clients check, counts characters and not bytes.
-        if text.chars().count() > MOST_CHARACTERS { Err(TooLong) } else { Ok(Self(text)) }
+impl Echo {
+    fn of(heard: Heard) -> Self {
+        let message = heard.message.as_str();
+        Self {
+            echo: if heard.uppercase { message.to_uppercase() } else { message.to_owned() },
+            timestamp: heard.timestamp.then(|| now().to_rfc3339()),
+            metadata: Metadata {
+                length: message.chars().count(),
+                words: message.split_whitespace().count(),
+                uppercase_applied: heard.uppercase,
+                timestamp_added: heard.timestamp,
+            },
+            original: heard.message,
+        }
     }
 }
-
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("message is longer than {MOST_CHARACTERS} characters")]
-struct TooLong;
-
-const MOST_CHARACTERS: usize = 64 * 1024;

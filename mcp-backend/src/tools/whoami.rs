@@ -1,5 +1,6 @@
 //! `whoami`: whom this server takes the caller for.
 
+use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::Json;
 use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
@@ -8,7 +9,11 @@ use serde::Serialize;
 use crate::backend::Backend;
 use crate::caller::Caller;
 
-#[tool_router(router = whoami_router, vis = "pub(super)")]
+pub(super) fn router() -> ToolRouter<Backend> {
+    Backend::whoami_router()
+}
+
+#[tool_router(router = whoami_router)]
 impl Backend {
     #[tool(
         title = "Who am I?",

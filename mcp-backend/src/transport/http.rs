@@ -18,21 +18,26 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::Listener;
-use crate::backend::Backend;
+use crate::backend::{Backend, Entrance, Offer};
 use crate::caller::{Identity, Refusal};
 
 /// Serves until `stop` is cancelled, then lets running calls end, for a few seconds at most.
-pub async fn serve(listener: Listener, stop: CancellationToken) -> io::Result<()> {
-    serve_with(listener, stop, GRACE).await
+pub async fn serve(
+    listener: Listener,
+    offer: Arc<Offer>,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    serve_with(listener, offer, stop, GRACE).await
 }
 
 async fn serve_with(
     listener: Listener,
+    offer: Arc<Offer>,
     stop: CancellationToken,
     grace: Duration,
 ) -> io::Result<()> {
     let cut = CancellationToken::new();
-    let app = app(cut.clone());
+    let app = app(offer, cut.clone());
     let stopped = stop.clone().cancelled_owned();
     let (serving, _unlinked_at_the_end) = match listener {
         Listener::Tcp(tcp) => {
@@ -59,7 +64,7 @@ async fn lose_patience(stop: CancellationToken, cut: CancellationToken, grace: D
     tracing::warn!("leaving connections behind that did not end in time");
 }
 
-fn app(cut: CancellationToken) -> Router {
+fn app(offer: Arc<Offer>, cut: CancellationToken) -> Router {
     // No sessions: nothing to steal, and no identity that outlives its request. The allowed
     // hosts are rmcp's: the proxy, like any client that means us, names a loopback host.
     let config = StreamableHttpServerConfig::default()
@@ -68,7 +73,8 @@ fn app(cut: CancellationToken) -> Router {
         .with_max_request_body_bytes(MOST_BODY_BYTES)
         .with_cancellation_token(cut);
     let sessions = Arc::new(NeverSessionManager::default());
-    let mcp = StreamableHttpService::new(|| Ok(Backend::Http), sessions, config);
+    let backend = Backend::new(Entrance::Http, offer);
+    let mcp = StreamableHttpService::new(move || Ok(backend.clone()), sessions, config);
     Router::new().route_service("/mcp", mcp).layer(from_fn(admit))
 }
 
@@ -137,7 +143,7 @@ mod tests {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let ListenAddress::Tcp(address) = listener.address().unwrap() else { panic!() };
         let stop = CancellationToken::new();
-        (address, stop.clone(), tokio::spawn(serve_with(listener, stop, grace)))
+        (address, stop.clone(), tokio::spawn(serve_with(listener, Arc::default(), stop, grace)))
     }
 
     #[tokio::test]

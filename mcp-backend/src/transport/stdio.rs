@@ -1,15 +1,18 @@
 //! stdin and stdout, for a client that starts us as its child.
 
+use std::sync::Arc;
+
 use rmcp::ServiceExt as _;
 use rmcp::service::{QuitReason, ServerInitializeError};
 use rmcp::transport::io::stdio_pipes;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::Backend;
+use crate::backend::{Backend, Entrance, Offer};
 
 /// Serves the one client on stdin and stdout until it hangs up or `stop` is cancelled.
-pub async fn serve_stdio(stop: CancellationToken) -> Result<(), StdioFailed> {
-    match Backend::Stdio.serve_with_ct(stdio_pipes(), stop).await {
+pub async fn serve_stdio(offer: Arc<Offer>, stop: CancellationToken) -> Result<(), StdioFailed> {
+    let backend = Backend::new(Entrance::Stdio, offer);
+    match backend.serve_with_ct(stdio_pipes(), stop).await {
         Ok(running) => match running.waiting().await {
             Ok(QuitReason::Closed | QuitReason::Cancelled) => Ok(()),
             _ => Err(StdioFailed::Serving),

@@ -11,7 +11,7 @@ fn ada() -> Value {
         "subject": "ada",
         "issuer": "https://id.example",
         "client_id": "editor",
-        "scopes": ["tools:read", "tools:call"],
+        "scopes": ["mcp:read", "mcp:write"],
     })
 }
 
@@ -23,7 +23,7 @@ async fn speaks_2025_11_25(mut proxy: Connection) {
     assert_eq!(reply.result()["protocolVersion"], "2025-11-25");
     assert_eq!(reply.header("mcp-session-id"), None);
     let reply = proxy.send(Post::legacy("tools/list", json!({}))).await;
-    assert_eq!(reply.result()["tools"].as_array().unwrap().len(), 2);
+    assert_eq!(reply.result()["tools"].as_array().unwrap().len(), 6);
     assert_eq!(proxy.send(Post::whoami()).await.answer(), ada());
 }
 
@@ -36,7 +36,7 @@ async fn speaks_2026_07_28(mut proxy: Connection) {
     let whoami = Post::modern("tools/call", call("whoami", json!({})));
     assert_eq!(proxy.send(whoami).await.answer(), ada());
     let echo = Post::modern("tools/call", call("echo", json!({ "message": "hi" })));
-    assert_eq!(proxy.send(echo).await.answer(), json!({ "message": "hi" }));
+    assert_eq!(proxy.send(echo).await.answer()["echo"], "hi");
 }
 
 #[tokio::test]
@@ -187,4 +187,39 @@ async fn keeps_no_streams_to_resume() {
 async fn refuses_a_host_that_a_browser_was_tricked_into() {
     let rebound = Post::whoami().without("Host").with("Host", "evil.example");
     assert_eq!(Server::on_tcp().await.send(rebound).await.status(), "403");
+}
+
+/// A call by somebody with these scopes; the text of its answer, and whether that is an error.
+async fn called(scopes: &str, tool: &str, arguments: Value) -> (bool, String) {
+    let post = Post::modern("tools/call", call(tool, arguments));
+    let post = post.without("X-Postern-Scopes").with("X-Postern-Scopes", scopes);
+    let result = Server::on_tcp().await.send(post).await.result();
+    let text = result["content"][0]["text"].as_str().unwrap().to_owned();
+    (result["isError"] == true, text)
+}
+
+#[tokio::test]
+async fn a_tool_is_for_those_who_hold_its_scope() {
+    for (tool, scope, arguments) in [
+        ("calculate", "mcp:write", json!({ "operation": "add", "operands": [2, 3] })),
+        ("echo", "mcp:read", json!({ "message": "hi" })),
+        ("get_timestamp", "mcp:read", json!({})),
+        ("hello_world", "tool:user", json!({ "name": "Eve" })),
+    ] {
+        let (error, _) = called(scope, tool, arguments.clone()).await;
+        assert!(!error, "{tool}");
+        // A scope that only begins like it, and one that is written otherwise, are others.
+        let others = format!("{scope}s {} role:admin", scope.to_uppercase());
+        let (error, told) = called(&others, tool, arguments).await;
+        assert!(error && told.contains(tool) && told.contains(scope), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_tool_cannot_do_it_says_in_words() {
+    let impossible = json!({ "operation": "divide", "operands": [1, 0] });
+    let (error, told) = called("mcp:write", "calculate", impossible).await;
+    assert_eq!((error, told.as_str()), (true, "operands: division by zero"));
+    let (error, _) = called("mcp:read", "echo", json!({ "message": "hi", "shout": true })).await;
+    assert!(error, "an argument that it does not know");
 }

@@ -39,7 +39,8 @@ async fn describes_its_tools() {
     let answer = server.ask(&legacy(2, "tools/list", json!({}))).await;
     let tools = answer["result"]["tools"].as_array().unwrap();
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["echo", "whoami"]);
+    let expected = ["calculate", "echo", "get_timestamp", "hello_world", "ping", "whoami"];
+    assert_eq!(names, expected);
     for tool in tools {
         assert!(tool["title"].is_string() && tool["description"].is_string(), "{tool}");
         assert_eq!(tool["annotations"]["readOnlyHint"], true, "{tool}");
@@ -70,7 +71,7 @@ async fn answers_what_was_asked_before_the_client_hung_up() {
     server.write(&legacy(2, "tools/call", call("echo", json!({ "message": "bye" })))).await;
     server.hang_up();
     let answer: Value = serde_json::from_str(&server.line().await.unwrap()).unwrap();
-    assert_eq!(answer["result"]["structuredContent"]["message"], "bye", "{answer}");
+    assert_eq!(answer["result"]["structuredContent"]["echo"], "bye", "{answer}");
     server.ends_well().await;
 }
 
@@ -103,7 +104,7 @@ async fn refuses_a_message_that_is_too_long() {
     let most = "é".repeat(64 * 1024);
     let answer =
         server.ask(&legacy(2, "tools/call", call("echo", json!({ "message": most })))).await;
-    assert_eq!(answer["result"]["structuredContent"]["message"], most);
+    assert_eq!(answer["result"]["structuredContent"]["echo"], most);
     let more = most + "é";
     let answer =
         server.ask(&legacy(3, "tools/call", call("echo", json!({ "message": more })))).await;

@@ -79,6 +79,6 @@ impl Post {
             .with("X-Postern-Subject", "ada")
             .with("X-Postern-Issuer", "https://id.example")
             .with("X-Postern-Client-Id", "editor")
-            .with("X-Postern-Scopes", "tools:read tools:call")
+            .with("X-Postern-Scopes", "mcp:read mcp:write")
     }
 }

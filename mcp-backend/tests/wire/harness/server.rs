@@ -1,5 +1,6 @@
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use mcp_backend::{CancellationToken, ListenAddress, Listener, serve};
 use tokio::task::JoinHandle;
@@ -40,7 +41,7 @@ impl Server {
         let listener = Listener::bind(address).await.unwrap();
         let address = listener.address().unwrap();
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(serve(listener, stop.clone()));
+        let serving = tokio::spawn(serve(listener, Arc::default(), stop.clone()));
         Self { address, stop, serving }
     }
 }

@@ -1,0 +1,7 @@
+//! The one place where a tool learns the time.
+
+use chrono::{DateTime, Utc};
+
+pub(crate) fn now() -> DateTime<Utc> {
+    Utc::now()
+}

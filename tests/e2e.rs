@@ -5,6 +5,7 @@ mod certificates;
 mod conformance;
 mod eras;
 mod issuers;
+mod otus;
 mod page;
 mod post;
 mod provider;
@@ -84,8 +85,18 @@ impl Stage {
 
     /// With all but the usual settings, and those in the issuer's entry.
     fn on(ground: Ground, provider: Provider, further: &str, settings: &str) -> Self {
+        Self::before(backend(), ground, provider, further, settings)
+    }
+
+    /// With the backend's own options too.
+    fn before(
+        mut backend: Command,
+        ground: Ground,
+        provider: Provider,
+        further: &str,
+        settings: &str,
+    ) -> Self {
         let socket = ground.socket();
-        let mut backend = backend();
         backend.arg("--listen").arg(format!("unix:{}", socket.display())).stdout(Stdio::null());
         let backend = Process(backend.spawn().unwrap());
         let config = ground.directory.path().join("postern.yaml");
@@ -117,9 +128,13 @@ impl Stage {
 
     /// A call with `token`, as a client with TLS of its own sees it.
     fn call(&self, token: &str, own: Option<&Certificate>) -> Response {
+        self.call_tool("whoami", token, own)
+    }
+
+    fn call_tool(&self, tool: &str, token: &str, own: Option<&Certificate>) -> Response {
         let call = json!({
             "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-            "params": { "name": "whoami", "arguments": {}, "_meta": {
+            "params": { "name": tool, "arguments": {}, "_meta": {
                 "io.modelcontextprotocol/protocolVersion": "2026-07-28",
                 "io.modelcontextprotocol/clientCapabilities": {},
             }},
@@ -130,7 +145,7 @@ impl Stage {
             ("Accept", "application/json, text/event-stream"),
             ("MCP-Protocol-Version", "2026-07-28"),
             ("Mcp-Method", "tools/call"),
-            ("Mcp-Name", "whoami"),
+            ("Mcp-Name", tool),
         ];
         let url = self.ground.resource();
         let post = Post { url: &url, authority: &self.ground.certificate.authority, own };

@@ -15,6 +15,8 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use crate::caller::{Caller, Identity};
+use crate::otus::Otus;
+use crate::settings::{Credential, Settings};
 use crate::tools::{every_tool, scope_of};
 
 /// Built for the transport it is reached through, because that decides whom it can believe.
@@ -37,15 +39,42 @@ pub(crate) enum Entrance {
 #[derive(Debug)]
 pub struct Offer {
     tools: ToolRouter<Backend>,
+    otus: Option<Otus>,
 }
 
 impl Default for Offer {
     fn default() -> Self {
-        Self { tools: every_tool() }
+        Self::without(every_tool())
     }
 }
 
 impl Offer {
+    /// What these settings make possible.
+    pub fn new(settings: Settings) -> Result<Self, NoOffer> {
+        let tools = every_tool();
+        match settings.otus {
+            Some(otus) => {
+                if matches!(otus.credential, Credential::PassthroughUnsafe) {
+                    tracing::warn!(
+                        "otus.credential: passthrough_unsafe: callers' tokens are shown to Otus, \
+                         for which they are not, and Otus can use them here"
+                    );
+                }
+                Ok(Self { tools, otus: Some(Otus::new(otus).map_err(NoOffer)?) })
+            }
+            None => Ok(Self::without(tools)),
+        }
+    }
+
+    fn without(mut tools: ToolRouter<Backend>) -> Self {
+        tools.remove_route("otus_teams");
+        Self { tools, otus: None }
+    }
+
+    pub(crate) fn otus(&self) -> Option<&Otus> {
+        self.otus.as_ref()
+    }
+
     /// The tool of this name.
     pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
         self.tools.get(name)
@@ -66,6 +95,11 @@ impl Offer {
     }
 }
 
+/// The HTTP client cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make an HTTP client: {0}")]
+pub struct NoOffer(#[source] reqwest::Error);
+
 /// A caller may not use a tool.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("insufficient_scope: {tool} needs the scope {scope}, which your token does not have")]
@@ -77,6 +111,10 @@ pub(crate) struct ScopeMissing {
 impl Backend {
     pub(crate) fn new(entrance: Entrance, offer: Arc<Offer>) -> Self {
         Self { entrance, offer }
+    }
+
+    pub(crate) fn offer(&self) -> &Offer {
+        &self.offer
     }
 
     fn caller(&self, extensions: &Extensions) -> Result<Caller, ErrorData> {

@@ -1,7 +1,12 @@
 //! Who is calling: the proxy's headers, believed once, at the edge.
 
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 
 /// Whoever sent the call at hand.
@@ -23,8 +28,47 @@ impl Caller {
     }
 }
 
+/// The caller's own token, kept only where a tool needs it.
+#[derive(Clone)]
+pub(crate) struct Token(Box<str>);
+
+impl Token {
+    /// From a request with exactly one, of the one scheme that can be shown on.
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let value = values.next()?.to_str().ok()?;
+        let (scheme, token) = value.split_once(' ')?;
+        let alone = values.next().is_none() && scheme.eq_ignore_ascii_case("bearer");
+        (alone && !token.is_empty()).then(|| Self(token.into()))
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// How a tool has the caller asked for another token: by the answer to the request itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FreshToken(Arc<AtomicBool>);
+
+impl FreshToken {
+    pub(crate) fn demand(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_demanded(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
 /// What the proxy says of the caller. Only [`Identity::from_headers`] makes one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Identity {
     subject: String,
     issuer: String,

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::backend::Offer;
+use crate::settings::Settings;
 use crate::signals::{stop_on_signal, stop_with_stdin};
 use crate::transport::http::serve;
 use crate::transport::listener::{ListenAddress, Listener};
@@ -55,6 +57,12 @@ struct Arguments {
     #[arg(long, requires = "listen")]
     listen_beyond_loopback: bool,
 
+    /// The settings of tools that need some
+    ///
+    /// A YAML file; README.md has all that it can say.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
     /// End when stdin ends, so that this server does not outlive whoever started it
     #[arg(long, requires = "listen")]
     until_stdin_ends: bool,
@@ -83,7 +91,8 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 
 async fn run_until_stopped(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let stop = stop_on_signal()?;
-    let offer = Arc::new(Offer::default());
+    let settings = arguments.config.as_deref().map(Settings::read).transpose()?;
+    let offer = Arc::new(Offer::new(settings.unwrap_or_default())?);
     match &arguments.listen {
         None => {
             tracing::info!("serving MCP on stdin and stdout, until stdin ends");

@@ -17,12 +17,15 @@ mod backend;
 mod caller;
 mod cli;
 mod clock;
+mod otus;
+mod settings;
 mod signals;
 mod tools;
 mod transport;
 
-pub use backend::Offer;
+pub use backend::{NoOffer, Offer};
 pub use cli::main;
+pub use settings::{Invalid, NoSettings, Problem, Settings};
 pub use tokio_util::sync::CancellationToken;
 pub use transport::http::serve;
 pub use transport::listener::{CannotListen, ListenAddress, Listener, SocketFile, UnknownAddress};

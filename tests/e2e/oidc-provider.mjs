@@ -15,6 +15,7 @@ globalThis.console = new console.Console(process.stderr);
 // The packages live under target/, where an import statement of this file would not find them.
 const require = createRequire(new URL("../../target/e2e/", import.meta.url));
 const { Provider, errors } = require("oidc-provider");
+const jose = require("jose");
 const { createMemoryAdapter } = require("oidc-provider/lib/adapters/memory_adapter.js");
 
 const { values: options } = parseArgs({
@@ -62,6 +63,15 @@ const certified = {
   tls_client_auth_san_dns: "client.example",
   tls_client_certificate_bound_access_tokens: true,
   grant_types: ["client_credentials"],
+  redirect_uris: [],
+  response_types: [],
+};
+// Gets tokens for tokens (RFC 8693), which the library knows how to learn.
+const EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange";
+const exchanger = {
+  client_id: "e2e-exchanger",
+  client_secret: randomBytes(32).toString("base64"),
+  grant_types: [EXCHANGE],
   redirect_uris: [],
   response_types: [],
 };
@@ -118,6 +128,8 @@ const ready = {
   client_secret,
   gateway_id: gateway.client_id,
   gateway_secret: gateway.client_secret,
+  exchanger_id: exchanger.client_id,
+  exchanger_secret: exchanger.client_secret,
 };
 process.stdout.write(`${JSON.stringify(ready)}\n`);
 
@@ -166,7 +178,7 @@ function currentProvider() {
     ],
     clientBasedCORS: () => true,
     clientDefaults: { id_token_signed_response_alg: alg },
-    clients: [machine, gateway, ...(secure ? [certified] : [])].map((client) => ({
+    clients: [machine, gateway, exchanger, ...(secure ? [certified] : [])].map((client) => ({
       ...client,
       id_token_signed_response_alg: alg,
     })),
@@ -201,8 +213,43 @@ function currentProvider() {
     scopes: ["openid", "offline_access", ...scopes],
     ttl: { AccessToken: 600, ClientCredentials: 600, Grant: 3600, Session: 3600 },
   });
+  provider.registerGrantType(
+    EXCHANGE,
+    exchange,
+    ["subject_token", "subject_token_type", "requested_token_type", "resource", "scope"],
+  );
   count(provider);
   return provider.callback();
+}
+
+/** Another token for whoever this one is about; whether it is one of ours, jose finds out. */
+async function exchange(context) {
+  const { client, params, provider } = context.oidc;
+  const secret = new Set(["d", "p", "q", "dp", "dq", "qi"]);
+  const published = keys.map((key) =>
+    Object.fromEntries(Object.entries(key).filter(([name]) => !secret.has(name))),
+  );
+  const verify = jose.jwtVerify(params.subject_token, jose.createLocalJWKSet({ keys: published }), {
+    issuer,
+    audience: options.resource,
+  });
+  const { payload } = await verify.catch((error) => {
+    throw new errors.InvalidGrant(`subject_token: ${error.message}`);
+  });
+  if (!resources.has(params.resource)) throw new errors.InvalidTarget(params.resource);
+  const token = new provider.AccessToken({ accountId: payload.sub, client, gty: "exchange" });
+  token.resourceServer = new provider.ResourceServer(params.resource, {
+    accessTokenFormat: "jwt",
+    audience: params.resource,
+    jwt: { sign: { alg: keys[0].alg, kid: keys[0].kid } },
+    scope: options.scopes,
+  });
+  context.body = {
+    access_token: await token.save(),
+    issued_token_type: params.requested_token_type,
+    token_type: token.tokenType,
+    expires_in: token.expiration,
+  };
 }
 
 // Whether a certificate is any good is for the library to ask.

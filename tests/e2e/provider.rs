@@ -14,6 +14,8 @@ pub(super) struct Provider {
     pub(super) issuer: String,
     /// What the gateway asks as.
     pub(super) gateway: (String, String),
+    /// What the backend gets tokens for tokens as.
+    pub(super) exchanger: (String, String),
     admin: SocketAddr,
     client: (String, String),
     resource: String,
@@ -44,6 +46,7 @@ impl Provider {
         Self {
             issuer: text("issuer"),
             gateway: (text("gateway_id"), text("gateway_secret")),
+            exchanger: (text("exchanger_id"), text("exchanger_secret")),
             admin,
             client: (text("client_id"), text("client_secret")),
             resource: resource.to_owned(),

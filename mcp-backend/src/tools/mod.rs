@@ -28,6 +28,7 @@ tools! {
     echo,
     get_timestamp,
     hello_world,
+    otus_teams,
     ping,
     #[cfg(test)] // the guide's: no program has it
     shout,

@@ -4,12 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::serve::ListenerExt as _;
 use axum::{Json, Router};
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, StatusCode};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -19,7 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::listener::Listener;
 use crate::backend::{Backend, Entrance, Offer};
-use crate::caller::{Identity, Refusal};
+use crate::caller::{FreshToken, Identity, Refusal, Token};
+use crate::otus::Otus;
 
 /// Serves until `stop` is cancelled, then lets running calls end, for a few seconds at most.
 pub async fn serve(
@@ -73,21 +74,36 @@ fn app(offer: Arc<Offer>, cut: CancellationToken) -> Router {
         .with_max_request_body_bytes(MOST_BODY_BYTES)
         .with_cancellation_token(cut);
     let sessions = Arc::new(NeverSessionManager::default());
+    let keep = offer.otus().is_some_and(Otus::needs_token);
     let backend = Backend::new(Entrance::Http, offer);
     let mcp = StreamableHttpService::new(move || Ok(backend.clone()), sessions, config);
-    Router::new().route_service("/mcp", mcp).layer(from_fn(admit))
+    Router::new().route_service("/mcp", mcp).layer(from_fn_with_state(keep, admit))
 }
 
 /// Every request passes here first, whatever its path.
-async fn admit(mut request: Request, next: Next) -> Response {
-    match Identity::from_headers(request.headers()) {
-        Ok(identity) => {
-            forget_credentials(request.headers_mut());
-            request.extensions_mut().insert(identity);
-            next.run(request).await
-        }
-        Err(refusal) => forbid(refusal),
+async fn admit(State(keep_token): State<bool>, mut request: Request, next: Next) -> Response {
+    let identity = match Identity::from_headers(request.headers()) {
+        Ok(identity) => identity,
+        Err(refusal) => return forbid(refusal),
+    };
+    let token = keep_token.then(|| Token::from_headers(request.headers())).flatten();
+    forget_credentials(request.headers_mut());
+    let fresh = FreshToken::default();
+    request.extensions_mut().insert(identity);
+    request.extensions_mut().insert(fresh.clone());
+    if let Some(token) = token {
+        request.extensions_mut().insert(token);
     }
+    let answer = next.run(request).await;
+    if fresh.is_demanded() { challenge() } else { answer }
+}
+
+/// For the proxy, whose caller can do something about it. Where an answer has begun before the tool
+/// knew, it is told there.
+fn challenge() -> Response {
+    let body = json!({ "error": "invalid_token" });
+    let told = [(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
+    (StatusCode::UNAUTHORIZED, told, Json(body)).into_response()
 }
 
 /// What a tool cannot see it can neither believe nor leak.

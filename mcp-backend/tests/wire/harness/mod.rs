@@ -1,5 +1,7 @@
-//! No MCP or HTTP library in here: one that repairs what it receives would hide what we send.
+//! No MCP or HTTP library on the side of clients: one that repairs what it receives would hide what
+//! we send.
 
+mod beyond;
 mod connection;
 mod message;
 mod post;
@@ -8,6 +10,7 @@ mod server;
 
 use std::time::Duration;
 
+pub(crate) use beyond::{Beyond, team_of};
 pub(crate) use connection::{Connection, Reply};
 pub(crate) use message::{call, legacy, modern};
 pub(crate) use post::Post;

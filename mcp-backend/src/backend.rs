@@ -1,29 +1,35 @@
 //! The MCP server itself, whatever it is reached through.
+#![expect(deprecated, reason = "SEP-2577: logging is on its way out, and clients still have it")]
 
 use std::sync::Arc;
 
 use http::request::Parts;
 use rmcp::handler::server::common::FromContextPart;
-use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Extensions,
-    Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
-    Tool,
+    CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult,
+    ContentBlock, Extensions, GetPromptRequestParams, GetPromptResponse, Implementation,
+    ListPromptsResult, ListResourcesResult, ListToolsResult, LoggingLevel, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
+    SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool,
+    UnsubscribeRequestParams,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde_json::json;
 
 use crate::caller::{Caller, Identity};
-use crate::otus::Otus;
-use crate::settings::{Credential, Settings};
-use crate::tools::{every_tool, scope_of};
+use crate::messages::Threshold;
+use crate::offer::Offer;
+use crate::pages::page;
+use crate::{prompts, resources};
 
 /// Built for the transport it is reached through, because that decides whom it can believe.
 #[derive(Clone, Debug)]
 pub(crate) struct Backend {
     entrance: Entrance,
     offer: Arc<Offer>,
+    messages: Threshold,
 }
 
 /// How callers come in.
@@ -35,82 +41,9 @@ pub(crate) enum Entrance {
     Stdio,
 }
 
-/// What there is for callers, made once.
-#[derive(Debug)]
-pub struct Offer {
-    tools: ToolRouter<Backend>,
-    otus: Option<Otus>,
-}
-
-impl Default for Offer {
-    fn default() -> Self {
-        Self::without(every_tool())
-    }
-}
-
-impl Offer {
-    /// What these settings make possible.
-    pub fn new(settings: Settings) -> Result<Self, NoOffer> {
-        let tools = every_tool();
-        match settings.otus {
-            Some(otus) => {
-                if matches!(otus.credential, Credential::PassthroughUnsafe) {
-                    tracing::warn!(
-                        "otus.credential: passthrough_unsafe: callers' tokens are shown to Otus, \
-                         for which they are not, and Otus can use them here"
-                    );
-                }
-                Ok(Self { tools, otus: Some(Otus::new(otus).map_err(NoOffer)?) })
-            }
-            None => Ok(Self::without(tools)),
-        }
-    }
-
-    fn without(mut tools: ToolRouter<Backend>) -> Self {
-        tools.remove_route("otus_teams");
-        Self { tools, otus: None }
-    }
-
-    pub(crate) fn otus(&self) -> Option<&Otus> {
-        self.otus.as_ref()
-    }
-
-    /// The tool of this name.
-    pub(crate) fn tool(&self, name: &str) -> Option<&Tool> {
-        self.tools.get(name)
-    }
-
-    pub(crate) fn tools(&self) -> Vec<Tool> {
-        self.tools.list_all()
-    }
-
-    /// Whether this caller may use the tool: of this name, if there is such a tool.
-    pub(crate) fn admit(&self, caller: &Caller, name: &str) -> Result<(), ScopeMissing> {
-        match self.tool(name).and_then(scope_of) {
-            Some(scope) if !caller.holds(scope) => {
-                Err(ScopeMissing { tool: name.to_owned(), scope: scope.to_owned() })
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-}
-
-/// The HTTP client cannot be made.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot make an HTTP client: {0}")]
-pub struct NoOffer(#[source] reqwest::Error);
-
-/// A caller may not use a tool.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("insufficient_scope: {tool} needs the scope {scope}, which your token does not have")]
-pub(crate) struct ScopeMissing {
-    tool: String,
-    scope: String,
-}
-
 impl Backend {
     pub(crate) fn new(entrance: Entrance, offer: Arc<Offer>) -> Self {
-        Self { entrance, offer }
+        Self { entrance, offer, messages: Threshold::default() }
     }
 
     pub(crate) fn offer(&self) -> &Offer {
@@ -138,7 +71,15 @@ impl FromContextPart<ToolCallContext<'_, Backend>> for Caller {
 
 impl ServerHandler for Backend {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities = ServerCapabilities::builder()
+            .enable_tools()
+            .enable_prompts()
+            .enable_resources()
+            .enable_resources_subscribe()
+            .enable_completions()
+            .enable_logging()
+            .build();
+        ServerConfig::new(capabilities)
             .with_server_info(Implementation::new(
                 env!("CARGO_PKG_NAME"),
                 env!("CARGO_PKG_VERSION"),
@@ -149,10 +90,11 @@ impl ServerHandler for Backend {
     // By hand: the generated one tells shared caches that the answer is public.
     async fn list_tools(
         &self,
-        _: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        Ok(ListToolsResult::with_all_items(self.offer.tools()))
+        let (tools, next_cursor) = page(self.offer.tools(), request.as_ref())?;
+        Ok(ListToolsResult { next_cursor, ..ListToolsResult::with_all_items(tools) })
     }
 
     async fn call_tool(
@@ -163,9 +105,13 @@ impl ServerHandler for Backend {
         // No tool runs for nobody, not even one that never asks who is calling.
         let caller = self.caller(&context.extensions)?;
         if let Err(missing) = self.offer.admit(&caller, &request.name) {
+            self.messages
+                .tell(&context, LoggingLevel::Warning, || json!(missing.to_string()))
+                .await;
             let told = vec![ContentBlock::text(missing.to_string())];
             return Ok(CallToolResult::error(told).into());
         }
+        self.messages.tell(&context, LoggingLevel::Debug, || json!({ "tool": request.name })).await;
         self.offer.tools.call(ToolCallContext::new(self, request, context)).await
     }
 
@@ -173,13 +119,89 @@ impl ServerHandler for Backend {
     fn get_tool(&self, name: &str) -> Option<Tool> {
         self.offer.tool(name).cloned()
     }
+
+    async fn list_resources(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let (resources, next_cursor) = page(resources::list(), request.as_ref())?;
+        Ok(ListResourcesResult { next_cursor, ..ListResourcesResult::with_all_items(resources) })
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        resources::read(&self.offer, &request.uri).map(Into::into)
+    }
+
+    async fn list_prompts(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let (prompts, next_cursor) = page(prompts::list(), request.as_ref())?;
+        Ok(ListPromptsResult { next_cursor, ..ListPromptsResult::with_all_items(prompts) })
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        prompts::get(&self.offer, &request).map(Into::into)
+    }
+
+    async fn complete(
+        &self,
+        request: CompleteRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Ok(prompts::complete(&self.offer, &request))
+    }
+
+    async fn set_level(
+        &self,
+        request: SetLevelRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        self.messages.set(request.level);
+        Ok(())
+    }
+
+    // Before 2026-07-28.
+    async fn subscribe(
+        &self,
+        request: SubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        resources::exists(&request.uri)
+    }
+
+    async fn unsubscribe(
+        &self,
+        request: UnsubscribeRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        resources::exists(&request.uri)
+    }
+
+    // Since 2026-07-28.
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
+        Some(resources::subscribable(requested))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use http::{HeaderMap, Request};
     use rmcp::ServiceExt as _;
-    use serde_json::{Value, json};
+    use serde_json::Value;
     use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 
     use super::*;

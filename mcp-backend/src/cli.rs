@@ -12,7 +12,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::backend::Offer;
+use crate::offer::Offer;
 use crate::settings::Settings;
 use crate::signals::{stop_on_signal, stop_with_stdin};
 use crate::transport::http::serve;

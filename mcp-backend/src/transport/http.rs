@@ -18,8 +18,9 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::listener::Listener;
-use crate::backend::{Backend, Entrance, Offer};
+use crate::backend::{Backend, Entrance};
 use crate::caller::{FreshToken, Identity, Refusal, Token};
+use crate::offer::Offer;
 use crate::otus::Otus;
 
 /// Serves until `stop` is cancelled, then lets running calls end, for a few seconds at most.
@@ -75,8 +76,8 @@ fn app(offer: Arc<Offer>, cut: CancellationToken) -> Router {
         .with_cancellation_token(cut);
     let sessions = Arc::new(NeverSessionManager::default());
     let keep = offer.otus().is_some_and(Otus::needs_token);
-    let backend = Backend::new(Entrance::Http, offer);
-    let mcp = StreamableHttpService::new(move || Ok(backend.clone()), sessions, config);
+    let backend = move || Ok(Backend::new(Entrance::Http, Arc::clone(&offer)));
+    let mcp = StreamableHttpService::new(backend, sessions, config);
     Router::new().route_service("/mcp", mcp).layer(from_fn_with_state(keep, admit))
 }
 

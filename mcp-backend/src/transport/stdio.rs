@@ -7,7 +7,8 @@ use rmcp::service::{QuitReason, ServerInitializeError};
 use rmcp::transport::io::stdio_pipes;
 use tokio_util::sync::CancellationToken;
 
-use crate::backend::{Backend, Entrance, Offer};
+use crate::backend::{Backend, Entrance};
+use crate::offer::Offer;
 
 /// Serves the one client on stdin and stdout until it hangs up or `stop` is cancelled.
 pub async fn serve_stdio(offer: Arc<Offer>, stop: CancellationToken) -> Result<(), StdioFailed> {

@@ -20,7 +20,7 @@ impl Post {
 
     /// A request of 2026-07-28, from ada.
     pub(crate) fn modern(method: &str, params: Value) -> Self {
-        let name = params["name"].as_str().map(str::to_owned);
+        let name = params["name"].as_str().or(params["uri"].as_str()).map(str::to_owned);
         let post = Self::valid(&modern(1, method, params))
             .with("MCP-Protocol-Version", "2026-07-28")
             .with("Mcp-Method", method);

@@ -63,14 +63,19 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// Offer what the official MCP conformance suite wants to find, and nothing else
+    #[arg(long, conflicts_with = "config")]
+    conformance: bool,
+
     /// End when stdin ends, so that this server does not outlive whoever started it
     #[arg(long, requires = "listen")]
     until_stdin_ends: bool,
 
     /// What to log on stderr: a level, and levels of single modules
     ///
-    /// Beware of rmcp=debug: it logs the arguments and results of tools.
-    #[arg(long, value_name = "FILTER", default_value = "info,rmcp=warn")]
+    /// Beware of rmcp=warn, which repeats what clients wrote where it was wrong, and of rmcp=debug,
+    /// which logs the arguments and results of tools.
+    #[arg(long, value_name = "FILTER", default_value = "info,rmcp=error")]
     log: Targets,
 }
 
@@ -92,7 +97,11 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 async fn run_until_stopped(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let stop = stop_on_signal()?;
     let settings = arguments.config.as_deref().map(Settings::read).transpose()?;
-    let offer = Arc::new(Offer::new(settings.unwrap_or_default())?);
+    let offer = Arc::new(if arguments.conformance {
+        Offer::for_conformance()
+    } else {
+        Offer::new(settings.unwrap_or_default())?
+    });
     match &arguments.listen {
         None => {
             tracing::info!("serving MCP on stdin and stdout, until stdin ends");

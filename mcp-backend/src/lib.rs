@@ -17,6 +17,7 @@ mod backend;
 mod caller;
 mod cli;
 mod clock;
+mod conformance;
 mod messages;
 mod offer;
 mod otus;

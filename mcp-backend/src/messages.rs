@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use rmcp::RoleServer;
-use rmcp::model::{LoggingLevel, LoggingMessageNotificationParam};
+use rmcp::model::{LoggingLevel, LoggingMessageNotificationParam, ProtocolVersion};
 use rmcp::service::RequestContext;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ pub(crate) struct Threshold(Arc<AtomicU8>);
 
 impl Default for Threshold {
     fn default() -> Self {
-        Self(Arc::new(AtomicU8::new(SILENCE)))
+        Self(Arc::new(AtomicU8::new(rank(LoggingLevel::Info))))
     }
 }
 
@@ -32,7 +32,12 @@ impl Threshold {
         level: LoggingLevel,
         data: impl FnOnce() -> Value,
     ) {
-        let wanted = context.meta.log_level().map_or_else(|| self.0.load(Ordering::Relaxed), rank);
+        let wanted = match (context.meta.log_level(), context.protocol_version()) {
+            (Some(level), _) => rank(level),
+            // Since then whoever does not ask, with this very request, is told nothing.
+            (None, Some(version)) if version >= ProtocolVersion::V_2026_07_28 => return,
+            (None, _) => self.0.load(Ordering::Relaxed),
+        };
         if rank(level) < wanted {
             return;
         }
@@ -56,6 +61,4 @@ fn rank(level: LoggingLevel) -> u8 {
     }
 }
 
-/// Who never asked hears nothing.
-const SILENCE: u8 = u8::MAX;
 const PATIENCE: Duration = Duration::from_millis(250);

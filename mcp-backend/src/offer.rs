@@ -5,6 +5,7 @@ use rmcp::model::Tool;
 
 use crate::backend::Backend;
 use crate::caller::Caller;
+use crate::conformance::Shared;
 use crate::otus::Otus;
 use crate::settings::{Credential, Settings};
 use crate::tools::{every_tool, scope_of};
@@ -14,6 +15,8 @@ use crate::tools::{every_tool, scope_of};
 pub struct Offer {
     pub(crate) tools: ToolRouter<Backend>,
     otus: Option<Otus>,
+    /// Instead of all else.
+    fixtures: Option<Shared>,
 }
 
 impl Default for Offer {
@@ -34,7 +37,7 @@ impl Offer {
                          for which they are not, and Otus can use them here"
                     );
                 }
-                Ok(Self { tools, otus: Some(Otus::new(otus).map_err(NoOffer)?) })
+                Ok(Self { tools, otus: Some(Otus::new(otus).map_err(NoOffer)?), fixtures: None })
             }
             None => Ok(Self::without(tools)),
         }
@@ -42,7 +45,17 @@ impl Offer {
 
     fn without(mut tools: ToolRouter<Backend>) -> Self {
         tools.remove_route("otus_teams");
-        Self { tools, otus: None }
+        Self { tools, otus: None, fixtures: None }
+    }
+
+    /// What the conformance suite wants to find, instead of all else.
+    #[must_use]
+    pub fn for_conformance() -> Self {
+        Self { fixtures: Some(Shared::default()), ..Self::default() }
+    }
+
+    pub(crate) fn fixtures(&self) -> Option<Shared> {
+        self.fixtures.clone()
     }
 
     pub(crate) fn otus(&self) -> Option<&Otus> {

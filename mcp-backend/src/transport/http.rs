@@ -4,22 +4,20 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::any_service;
 use axum::serve::ListenerExt as _;
-use axum::{Json, Router};
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
-use http::{HeaderMap, StatusCode};
-use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
-use serde_json::json;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::admit::admit;
 use super::listener::Listener;
+use super::sessions::{Sessions, keep_apart};
 use crate::backend::{Backend, Entrance};
-use crate::caller::{FreshToken, Identity, Refusal, Token};
+use crate::conformance::Fixtures;
 use crate::offer::Offer;
 use crate::otus::Otus;
 
@@ -67,60 +65,26 @@ async fn lose_patience(stop: CancellationToken, cut: CancellationToken, grace: D
 }
 
 fn app(offer: Arc<Offer>, cut: CancellationToken) -> Router {
-    // No sessions: nothing to steal, and no identity that outlives its request. The allowed
-    // hosts are rmcp's: the proxy, like any client that means us, names a loopback host.
+    // Plain JSON where nothing comes before the answer. The allowed hosts are rmcp's: the proxy, like
+    // any client that means us, names a loopback host.
     let config = StreamableHttpServerConfig::default()
-        .with_legacy_session_mode(false)
         .with_json_response(true)
         .with_max_request_body_bytes(MOST_BODY_BYTES)
         .with_cancellation_token(cut);
-    let sessions = Arc::new(NeverSessionManager::default());
     let keep = offer.otus().is_some_and(Otus::needs_token);
-    let backend = move || Ok(Backend::new(Entrance::Http, Arc::clone(&offer)));
-    let mcp = StreamableHttpService::new(backend, sessions, config);
-    Router::new().route_service("/mcp", mcp).layer(from_fn_with_state(keep, admit))
-}
-
-/// Every request passes here first, whatever its path.
-async fn admit(State(keep_token): State<bool>, mut request: Request, next: Next) -> Response {
-    let identity = match Identity::from_headers(request.headers()) {
-        Ok(identity) => identity,
-        Err(refusal) => return forbid(refusal),
+    let manager = Arc::new(LocalSessionManager::default());
+    let sessions = Sessions::of(&manager);
+    let mcp = if let Some(shared) = offer.fixtures() {
+        let fixtures = move || Ok(Fixtures::new(shared.clone()));
+        any_service(StreamableHttpService::new(fixtures, manager, config))
+    } else {
+        let backend = move || Ok(Backend::new(Entrance::Http, Arc::clone(&offer)));
+        any_service(StreamableHttpService::new(backend, manager, config))
     };
-    let token = keep_token.then(|| Token::from_headers(request.headers())).flatten();
-    forget_credentials(request.headers_mut());
-    let fresh = FreshToken::default();
-    request.extensions_mut().insert(identity);
-    request.extensions_mut().insert(fresh.clone());
-    if let Some(token) = token {
-        request.extensions_mut().insert(token);
-    }
-    let answer = next.run(request).await;
-    if fresh.is_demanded() { challenge() } else { answer }
-}
-
-/// For the proxy, whose caller can do something about it. Where an answer has begun before the tool
-/// knew, it is told there.
-fn challenge() -> Response {
-    let body = json!({ "error": "invalid_token" });
-    let told = [(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
-    (StatusCode::UNAUTHORIZED, told, Json(body)).into_response()
-}
-
-/// What a tool cannot see it can neither believe nor leak.
-fn forget_credentials(headers: &mut HeaderMap) {
-    for name in [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE] {
-        headers.remove(name);
-    }
-}
-
-fn forbid(refusal: Refusal) -> Response {
-    tracing::warn!(%refusal, "refused a request without identity: is the proxy in front?");
-    let description = format!(
-        "{refusal}; this server takes the caller's identity only from the proxy in front of it"
-    );
-    let body = json!({ "error": "forbidden", "error_description": description });
-    (StatusCode::FORBIDDEN, Json(body)).into_response()
+    Router::new()
+        .route("/mcp", mcp)
+        .layer(from_fn_with_state(sessions, keep_apart))
+        .layer(from_fn_with_state(keep, admit))
 }
 
 fn send_at_once(connection: &mut TcpStream) {
@@ -136,7 +100,6 @@ const MOST_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::task::JoinHandle;
 
@@ -176,16 +139,5 @@ mod tests {
             X-Postern-Subject: ada\r\nX-Postern-Issuer: https://id.example\r\n\
             Expect: 100-continue\r\n\r\n";
         stops(unfinished, Duration::ZERO).await;
-    }
-
-    #[test]
-    fn hides_credentials_from_tools() {
-        let mut headers = HeaderMap::new();
-        for name in ["authorization", "proxy-authorization", "cookie"] {
-            headers.append(name, HeaderValue::from_static("secret"));
-            headers.append(name, HeaderValue::from_static("secret too"));
-        }
-        forget_credentials(&mut headers);
-        assert!(headers.is_empty(), "{headers:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! The ways in: stdio for a client that starts us, streamable HTTP behind the proxy.
 
+mod admit;
 pub(crate) mod http;
 pub(crate) mod listener;
+mod sessions;
 pub(crate) mod stdio;

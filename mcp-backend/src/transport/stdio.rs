@@ -2,18 +2,25 @@
 
 use std::sync::Arc;
 
-use rmcp::ServiceExt as _;
 use rmcp::service::{QuitReason, ServerInitializeError};
 use rmcp::transport::io::stdio_pipes;
+use rmcp::{ServerHandler, ServiceExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend::{Backend, Entrance};
+use crate::conformance::Fixtures;
 use crate::offer::Offer;
 
 /// Serves the one client on stdin and stdout until it hangs up or `stop` is cancelled.
 pub async fn serve_stdio(offer: Arc<Offer>, stop: CancellationToken) -> Result<(), StdioFailed> {
-    let backend = Backend::new(Entrance::Stdio, offer);
-    match backend.serve_with_ct(stdio_pipes(), stop).await {
+    match offer.fixtures() {
+        Some(shared) => converse(Fixtures::new(shared), stop).await,
+        None => converse(Backend::new(Entrance::Stdio, offer), stop).await,
+    }
+}
+
+async fn converse(handler: impl ServerHandler, stop: CancellationToken) -> Result<(), StdioFailed> {
+    match handler.serve_with_ct(stdio_pipes(), stop).await {
         Ok(running) => match running.waiting().await {
             Ok(QuitReason::Closed | QuitReason::Cancelled) => Ok(()),
             _ => Err(StdioFailed::Serving),

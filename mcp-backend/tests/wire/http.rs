@@ -16,15 +16,11 @@ fn ada() -> Value {
 }
 
 async fn speaks_2025_11_25(mut proxy: Connection) {
-    let client = json!({ "name": "test", "version": "1" });
-    let params =
-        json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
-    let reply = proxy.send(Post::legacy("initialize", params)).await;
-    assert_eq!(reply.result()["protocolVersion"], "2025-11-25");
-    assert_eq!(reply.header("mcp-session-id"), None);
-    let reply = proxy.send(Post::legacy("tools/list", json!({}))).await;
+    let session = proxy.begin("ada").await;
+    let reply = proxy.send(Post::legacy("tools/list", json!({})).in_session(&session)).await;
     assert_eq!(reply.result()["tools"].as_array().unwrap().len(), 6);
-    assert_eq!(proxy.send(Post::whoami()).await.answer(), ada());
+    assert_eq!(proxy.send(Post::legacy_whoami(&session)).await.answer(), ada());
+    assert_eq!(proxy.send(Post::whoami().by_delete().in_session(&session)).await.status(), "405");
 }
 
 async fn speaks_2026_07_28(mut proxy: Connection) {
@@ -70,17 +66,6 @@ async fn tells_two_callers_on_one_connection_apart() {
         let reply = proxy.send(Post::whoami().by(subject)).await;
         assert_eq!(reply.answer()["subject"], subject);
     }
-}
-
-#[tokio::test]
-async fn takes_no_identity_from_the_session_of_another() {
-    let mut proxy = Server::on_tcp().await.connect().await;
-    let client = json!({ "name": "ada", "version": "1" });
-    let params =
-        json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
-    proxy.send(Post::legacy("initialize", params)).await.result();
-    let reply = proxy.send(Post::whoami().by("mallory").with("Mcp-Session-Id", "ada")).await;
-    assert_eq!(reply.answer()["subject"], "mallory");
 }
 
 #[tokio::test]
@@ -176,11 +161,6 @@ async fn serves_nothing_but_mcp() {
     let server = Server::on_tcp().await;
     assert_eq!(server.send(Post::whoami().to("/")).await.status(), "404");
     assert_eq!(server.send(Post::whoami().to("/mcp/")).await.status(), "404");
-}
-
-#[tokio::test]
-async fn keeps_no_streams_to_resume() {
-    assert_eq!(Server::on_tcp().await.send(Post::whoami().by_get()).await.status(), "405");
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@ async fn ends_well_at_sigint() {
 async fn logs_neither_who_calls_nor_what_they_say() {
     let (server, address) = listening(&["--listen", "127.0.0.1:0"]).await;
     let mut proxy = Connection::open(&address).await;
-    let echo = Post::legacy("tools/call", call("echo", json!({ "message": "confidential" })));
+    let echo = Post::modern("tools/call", call("echo", json!({ "message": "confidential" })));
     proxy.send(echo.by("ada.lovelace").with("Authorization", "Bearer hidden")).await.result();
     let refused = Post::whoami().by("ada.lovelace").by("ada.lovelace").without("X-Postern-Issuer");
     assert_eq!(proxy.send(refused).await.status(), "403");

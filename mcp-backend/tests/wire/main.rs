@@ -8,4 +8,5 @@ mod harness;
 mod http;
 mod listening;
 mod otus;
+mod sessions;
 mod stdio;

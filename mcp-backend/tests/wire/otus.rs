@@ -15,7 +15,10 @@ async fn with(settings: &str) -> (Server, Beyond) {
 }
 
 fn told(beyond: &Beyond, settings: &str) -> String {
-    let mut told = format!("otus:\n  base_url: http://{}/api\n  timeout: 3s\n", beyond.address);
+    let mut told = format!("otus:\n  base_url: http://{}/api\n", beyond.address);
+    if !settings.contains("timeout") {
+        told.push_str("  timeout: 3s\n");
+    }
     if !settings.contains("passthrough") {
         write!(
             told,
@@ -153,6 +156,56 @@ async fn takes_nothing_from_otus_that_is_no_answer() {
     fails("broken", "unavailable: ").await;
     fails("huge", "unavailable: ").await;
     fails("slow", "unavailable: ").await;
+}
+
+/// No answer, and no end of patience but the client's.
+const PATIENT: &str = "credential: token_exchange, timeout: 5m";
+
+#[tokio::test]
+async fn asks_no_longer_for_a_client_of_2026_07_28_that_hangs_up() {
+    let (server, mut beyond) = with(PATIENT).await;
+    let mut client = server.connect().await;
+    client.post(teams("slow")).await;
+    for path in ["/token", "/api/teams"] {
+        assert_eq!(beyond.next().await.path, path);
+    }
+    drop(client);
+    assert_eq!(beyond.next().await.path, "gone");
+}
+
+#[tokio::test]
+async fn asks_no_longer_for_a_client_of_2025_11_25_that_cancels() {
+    let (server, mut beyond) = with(PATIENT).await;
+    let (mut client, mut second) = (server.connect().await, server.connect().await);
+    let session = second.begin("ada").await;
+    let call = Post::legacy("tools/call", call("otus_teams", json!({}))).in_session(&session);
+    client.open_stream(call.with("Authorization", "Bearer slow")).await;
+    for path in ["/token", "/api/teams"] {
+        assert_eq!(beyond.next().await.path, path);
+    }
+    let cancelled = Post::notification("notifications/cancelled", json!({ "requestId": 1 }));
+    assert_eq!(second.send(cancelled.in_session(&session)).await.status(), "202");
+    assert_eq!(beyond.next().await.path, "gone");
+}
+
+#[tokio::test]
+async fn tells_its_progress_to_who_wants_to_know() {
+    let (server, _beyond) = with(EXCHANGE).await;
+    let mut client = server.connect().await;
+    let session = client.begin("ada").await;
+    let mut params = call("otus_teams", json!({}));
+    params["_meta"] = json!({ "progressToken": "p" });
+    let call = Post::legacy("tools/call", params).in_session(&session);
+    client.open_stream(call.with("Authorization", "Bearer ada")).await;
+    for progress in [0.0, 1.0] {
+        let event = client.event().await;
+        assert_eq!(event["method"], "notifications/progress", "{event}");
+        assert_eq!(
+            event["params"],
+            json!({ "progressToken": "p", "progress": progress, "total": 1.0 })
+        );
+    }
+    assert_eq!(client.event().await["result"]["structuredContent"]["teams"], team_of("for-ada"));
 }
 
 #[tokio::test]

@@ -131,12 +131,27 @@ async fn teams(
         "for-broken" => "SECRET".into_response(),
         "for-huge" => Json(json!("x".repeat(2 << 20))).into_response(),
         "for-redirected" => (StatusCode::FOUND, [("location", "/elsewhere")], told).into_response(),
-        "for-slow" => std::future::pending().await,
+        "for-slow" => {
+            let _told = TellGone(state.tell);
+            std::future::pending().await
+        }
         // Good once, and withdrawn then.
         "for-numbered-0" if state.shown.fetch_add(1, Ordering::Relaxed) > 0 => {
             (StatusCode::UNAUTHORIZED, told).into_response()
         }
         other => Json(team_of(other)).into_response(),
+    }
+}
+
+/// Tells when nobody waits for the answer any more.
+struct TellGone(UnboundedSender<Heard>);
+
+impl Drop for TellGone {
+    fn drop(&mut self) {
+        let gone =
+            Heard { path: "gone".to_owned(), headers: HeaderMap::new(), body: String::new() };
+        // The test may be over.
+        drop(self.0.send(gone));
     }
 }
 

@@ -1,5 +1,5 @@
 use mcp_backend::ListenAddress;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, BufReader};
 use tokio::net::{TcpStream, UnixStream};
@@ -25,11 +25,73 @@ impl Connection {
         soon(async {
             self.0.write_all(&post.bytes()).await.unwrap();
             let head = self.head().await;
-            let mut body = vec![0; length(&head)];
-            self.0.read_exact(&mut body).await.unwrap();
+            let mut body = Vec::new();
+            if header(&head, "transfer-encoding") == Some("chunked") {
+                while let Some(chunk) = self.chunk().await {
+                    body.extend(chunk);
+                }
+            } else {
+                body = self.bytes(length(&head)).await;
+            }
             Reply { head, body: String::from_utf8(body).unwrap() }
         })
         .await
+    }
+
+    /// Sends without waiting for an answer.
+    pub(crate) async fn post(&mut self, post: Post) {
+        soon(self.0.write_all(&post.bytes())).await.unwrap();
+    }
+
+    /// Sends without waiting for the end of the answer; its head.
+    pub(crate) async fn open_stream(&mut self, post: Post) -> Reply {
+        soon(async {
+            self.0.write_all(&post.bytes()).await.unwrap();
+            Reply { head: self.head().await, body: String::new() }
+        })
+        .await
+    }
+
+    /// The next event of a stream that has some data.
+    pub(crate) async fn event(&mut self) -> Value {
+        soon(async {
+            loop {
+                let Some(chunk) = self.chunk().await else { panic!("the stream has ended") };
+                if let Some(data) = data(std::str::from_utf8(&chunk).unwrap()) {
+                    return data;
+                }
+            }
+        })
+        .await
+    }
+
+    /// Begins a session of MCP 2025-11-25 for this subject; its id.
+    pub(crate) async fn begin(&mut self, subject: &str) -> String {
+        let client = json!({ "name": "test", "version": "1" });
+        let params =
+            json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+        let reply = self.send(Post::legacy("initialize", params).by(subject)).await;
+        assert_eq!(reply.result()["protocolVersion"], "2025-11-25", "{reply:?}");
+        let id = reply.header("mcp-session-id").unwrap().to_owned();
+        let begun =
+            Post::notification("notifications/initialized", json!({})).by(subject).in_session(&id);
+        assert_eq!(self.send(begun).await.status(), "202");
+        id
+    }
+
+    async fn chunk(&mut self) -> Option<Vec<u8>> {
+        let mut size = String::new();
+        assert_ne!(self.0.read_line(&mut size).await.unwrap(), 0, "closed in an answer");
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        let chunk = self.bytes(size).await;
+        assert_eq!(self.bytes(2).await, b"\r\n");
+        (size > 0).then_some(chunk)
+    }
+
+    async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.0.read_exact(&mut bytes).await.unwrap();
+        bytes
     }
 
     async fn head(&mut self) -> String {
@@ -40,6 +102,12 @@ impl Connection {
         }
         head
     }
+}
+
+/// The last JSON in a piece of a stream of events.
+fn data(events: &str) -> Option<Value> {
+    let mut lines = events.lines().rev().filter_map(|line| line.strip_prefix("data: "));
+    lines.find_map(|data| serde_json::from_str(data).ok())
 }
 
 fn length(head: &str) -> usize {
@@ -71,9 +139,12 @@ impl Reply {
         &self.body
     }
 
-    /// The body as JSON, which it must claim to be.
+    /// The body as JSON, which it must claim to be, or the last event of a stream.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
+        if self.header("content-type") == Some("text/event-stream") {
+            return data(&self.body).unwrap();
+        }
         assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
         serde_json::from_str(&self.body).unwrap()
     }

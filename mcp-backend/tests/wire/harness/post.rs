@@ -31,7 +31,22 @@ impl Post {
     }
 
     pub(crate) fn whoami() -> Self {
-        Self::legacy("tools/call", call("whoami", json!({})))
+        Self::modern("tools/call", call("whoami", json!({})))
+    }
+
+    /// What no answer comes to, in 2025-11-25.
+    pub(crate) fn notification(method: &str, params: Value) -> Self {
+        let body = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+        Self::valid(&body).with("MCP-Protocol-Version", "2025-11-25")
+    }
+
+    /// `whoami` in a session of 2025-11-25.
+    pub(crate) fn legacy_whoami(session: &str) -> Self {
+        Self::legacy("tools/call", call("whoami", json!({}))).in_session(session)
+    }
+
+    pub(crate) fn in_session(self, id: &str) -> Self {
+        self.with("Mcp-Session-Id", id)
     }
 
     pub(crate) fn by(self, subject: &str) -> Self {
@@ -44,6 +59,10 @@ impl Post {
 
     pub(crate) fn by_get(self) -> Self {
         Self { method: "GET", body: String::new(), ..self }
+    }
+
+    pub(crate) fn by_delete(self) -> Self {
+        Self { method: "DELETE", body: String::new(), ..self }
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {

@@ -39,10 +39,10 @@ impl Suite {
     }
 }
 
-/// Our backend on a port of its own.
-fn listening_backend() -> (SocketAddr, Process) {
+/// Our backend on a port of its own, with these options.
+pub(super) fn listening_backend(options: &[&str]) -> (SocketAddr, Process) {
     let mut command = backend();
-    command.args(["--conformance", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
+    command.args(options).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped());
     let mut process = Process(command.spawn().unwrap());
     let mut line = String::new();
     BufReader::new(process.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -53,8 +53,8 @@ fn listening_backend() -> (SocketAddr, Process) {
 #[test]
 fn the_conformance_suite_finds_the_same_with_and_without_the_gateway() {
     // What one run changes would be told to the other.
-    let (alone, _first) = listening_backend();
-    let (server, _second) = listening_backend();
+    let (alone, _first) = listening_backend(&["--conformance"]);
+    let (server, _second) = listening_backend(&["--conformance"]);
     let (mut direct, mut through) = (Suite::start(), Suite::start());
     direct.point(
         alone,

@@ -5,6 +5,7 @@ use std::process::{ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
+use super::conformance::listening_backend;
 use super::counterpart;
 use crate::harness::{Process, World};
 
@@ -25,21 +26,24 @@ impl Stage {
         Self { world, journal, _server: server }
     }
 
-    /// What came of a client's calls.
     fn client(&self, mode: &str) -> Value {
-        let mut client = counterpart("python", "old.py");
-        client.arg("--url").arg(format!("http://{}/mcp", self.world.gateway));
-        client.args(["--token", &self.world.issuer.token(), "--mode", mode]);
-        let output = client.output().unwrap();
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{mode}: {complaint}");
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(
-            (&told["protocol_version"], &told["echo"]),
-            (&json!("2025-11-25"), &json!("hello"))
-        );
+        let told = client(&self.world, mode);
+        assert_eq!(told["echo"], "hello");
         told
     }
+}
+
+/// What came of a client's calls.
+fn client(world: &World, mode: &str) -> Value {
+    let mut client = counterpart("python", "old.py");
+    client.arg("--url").arg(format!("http://{}/mcp", world.gateway));
+    client.args(["--token", &world.issuer.token(), "--mode", mode]);
+    let output = client.output().unwrap();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{mode}: {complaint}");
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["protocol_version"], "2025-11-25");
+    told
 }
 
 #[test]
@@ -63,6 +67,16 @@ fn an_official_server_keeps_its_sessions_and_its_clients_hold_others() {
 #[test]
 fn the_transport_of_two_endpoints_works_between_official_ends() {
     Stage::set().client("sse");
+}
+
+#[test]
+fn our_backend_has_sessions_and_two_endpoints_for_official_clients_too() {
+    let (address, _backend) = listening_backend(&[]);
+    let world = World::with(&format!("upstream: {{address: '{address}'}}"));
+    for mode in ["sessions", "sse"] {
+        let told = client(&world, mode);
+        assert!(told["echo"].as_str().unwrap().contains(r#""echo":"hello""#), "{told}");
+    }
 }
 
 fn line(journal: &mut impl BufRead) -> Value {

@@ -4,11 +4,12 @@ use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, COOKIE, HOST, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
+use http::uri::Authority;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
-use crate::caller::{FreshToken, Identity, Refusal, Token};
+use crate::caller::{FreshToken, Identity, Token};
 
 /// Every request passes here first, whatever its path.
 pub(super) async fn admit(
@@ -16,9 +17,12 @@ pub(super) async fn admit(
     mut request: Request,
     next: Next,
 ) -> Response {
+    if !means_us(&request) {
+        return forbid("Host is not a name of this machine");
+    }
     let identity = match Identity::from_headers(request.headers()) {
         Ok(identity) => identity,
-        Err(refusal) => return forbid(refusal),
+        Err(refusal) => return forbid(&refusal.to_string()),
     };
     let token = keep_token.then(|| Token::from_headers(request.headers())).flatten();
     forget_credentials(request.headers_mut());
@@ -47,14 +51,24 @@ fn forget_credentials(headers: &mut HeaderMap) {
     }
 }
 
-fn forbid(refusal: Refusal) -> Response {
-    tracing::warn!(%refusal, "refused a request without identity: is the proxy in front?");
+/// The proxy, like any client that means us, names a loopback host: what a page in a browser was tricked
+/// into does not, and it could make up all the headers that there are.
+fn means_us(request: &Request) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let host = hosts.next().and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
+    host.is_some_and(|host| OUR_NAMES.contains(&host.host())) && hosts.next().is_none()
+}
+
+fn forbid(refusal: &str) -> Response {
+    tracing::warn!(refusal, "refused a request without identity: is the proxy in front?");
     let description = format!(
         "{refusal}; this server takes the caller's identity only from the proxy in front of it"
     );
     let body = json!({ "error": "forbidden", "error_description": description });
     (StatusCode::FORBIDDEN, Json(body)).into_response()
 }
+
+const OUR_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 #[cfg(test)]
 mod tests {

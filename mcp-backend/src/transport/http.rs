@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::any_service;
 use axum::serve::ListenerExt as _;
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpStream;
@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::admit::admit;
 use super::listener::Listener;
 use super::sessions::{Sessions, keep_apart};
+use super::sse;
 use crate::backend::{Backend, Entrance};
 use crate::conformance::Fixtures;
 use crate::offer::Offer;
@@ -65,26 +66,34 @@ async fn lose_patience(stop: CancellationToken, cut: CancellationToken, grace: D
 }
 
 fn app(offer: Arc<Offer>, cut: CancellationToken) -> Router {
-    // Plain JSON where nothing comes before the answer. The allowed hosts are rmcp's: the proxy, like
-    // any client that means us, names a loopback host.
+    let keep = offer.otus().is_some_and(Otus::needs_token);
+    let mcp = if let Some(shared) = offer.fixtures() {
+        mcp(move || Fixtures::new(shared.clone()), cut)
+    } else {
+        mcp(move || Backend::new(Entrance::Http, Arc::clone(&offer)), cut)
+    };
+    mcp.layer(from_fn_with_state(keep, admit))
+}
+
+/// MCP as each era speaks it, by handlers that are made anew for each session.
+fn mcp<H: ServerHandler>(
+    handler: impl Fn() -> H + Clone + Send + Sync + 'static,
+    cut: CancellationToken,
+) -> Router {
+    // Plain JSON where nothing comes before the answer. Hosts were looked at before.
     let config = StreamableHttpServerConfig::default()
+        .disable_allowed_hosts()
         .with_json_response(true)
         .with_max_request_body_bytes(MOST_BODY_BYTES)
-        .with_cancellation_token(cut);
-    let keep = offer.otus().is_some_and(Otus::needs_token);
+        .with_cancellation_token(cut.clone());
     let manager = Arc::new(LocalSessionManager::default());
     let sessions = Sessions::of(&manager);
-    let mcp = if let Some(shared) = offer.fixtures() {
-        let fixtures = move || Ok(Fixtures::new(shared.clone()));
-        any_service(StreamableHttpService::new(fixtures, manager, config))
-    } else {
-        let backend = move || Ok(Backend::new(Entrance::Http, Arc::clone(&offer)));
-        any_service(StreamableHttpService::new(backend, manager, config))
-    };
+    let make = handler.clone();
+    let streamable = StreamableHttpService::new(move || Ok(make()), manager, config);
     Router::new()
-        .route("/mcp", mcp)
+        .route_service("/mcp", streamable)
         .layer(from_fn_with_state(sessions, keep_apart))
-        .layer(from_fn_with_state(keep, admit))
+        .merge(sse::routes(handler, MOST_BODY_BYTES, cut))
 }
 
 fn send_at_once(connection: &mut TcpStream) {
@@ -129,6 +138,13 @@ mod tests {
     #[tokio::test]
     async fn stops_at_once_although_an_idle_client_stays_connected() {
         stops("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", Duration::MAX).await;
+    }
+
+    #[tokio::test]
+    async fn stops_after_a_while_although_a_client_listens_without_end() {
+        let stream = "GET /mcp/sse HTTP/1.1\r\nHost: localhost\r\n\
+            X-Postern-Subject: ada\r\nX-Postern-Issuer: https://id.example\r\n\r\n";
+        stops(stream, Duration::ZERO).await;
     }
 
     #[tokio::test]

@@ -4,4 +4,5 @@ mod admit;
 pub(crate) mod http;
 pub(crate) mod listener;
 mod sessions;
+mod sse;
 pub(crate) mod stdio;

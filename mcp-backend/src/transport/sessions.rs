@@ -20,9 +20,9 @@ use crate::caller::Identity;
 #[derive(Clone, Debug)]
 pub(super) struct Sessions(Cache<Box<str>, Owner>);
 
-/// A token may be renewed, and its scopes may change, within one session.
+/// Whose it is: a token may be renewed, and its scopes may change, within one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Owner {
+pub(super) struct Owner {
     issuer: String,
     subject: String,
     client_id: Option<String>,
@@ -105,6 +105,6 @@ const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
 const MODERN: &str = "2026-07-28";
 /// About 50 KiB each.
-const MOST: u64 = 2048;
+pub(super) const MOST: u64 = 2048;
 /// What is silent for five minutes rmcp ends by itself.
 const IDLE: Duration = Duration::from_hours(1);

@@ -9,4 +9,5 @@ mod http;
 mod listening;
 mod otus;
 mod sessions;
+mod sse;
 mod stdio;

@@ -65,6 +65,11 @@ impl Connection {
         .await
     }
 
+    /// The next piece of a stream, as it came.
+    pub(crate) async fn piece(&mut self) -> String {
+        String::from_utf8(soon(self.chunk()).await.unwrap()).unwrap()
+    }
+
     /// Begins a session of MCP 2025-11-25 for this subject; its id.
     pub(crate) async fn begin(&mut self, subject: &str) -> String {
         let client = json!({ "name": "test", "version": "1" });

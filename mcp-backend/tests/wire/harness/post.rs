@@ -7,7 +7,7 @@ use super::{call, legacy, modern};
 /// A valid request of the proxy's, to be spoilt.
 pub(crate) struct Post {
     method: &'static str,
-    path: &'static str,
+    path: String,
     headers: Vec<(String, String)>,
     body: String,
 }
@@ -53,8 +53,13 @@ impl Post {
         self.without("X-Postern-Subject").with("X-Postern-Subject", subject)
     }
 
-    pub(crate) fn to(self, path: &'static str) -> Self {
-        Self { path, ..self }
+    pub(crate) fn to(self, path: impl Into<String>) -> Self {
+        Self { path: path.into(), ..self }
+    }
+
+    /// With another body.
+    pub(crate) fn said(self, body: &Value) -> Self {
+        Self { body: body.to_string(), ..self }
     }
 
     pub(crate) fn by_get(self) -> Self {
@@ -91,13 +96,18 @@ impl Post {
     }
 
     fn valid(body: &Value) -> Self {
-        Self { method: "POST", path: "/mcp", headers: Vec::new(), body: body.to_string() }
-            .with("Host", "127.0.0.1")
-            .with("Content-Type", "application/json")
-            .with("Accept", "application/json, text/event-stream")
-            .with("X-Postern-Subject", "ada")
-            .with("X-Postern-Issuer", "https://id.example")
-            .with("X-Postern-Client-Id", "editor")
-            .with("X-Postern-Scopes", "mcp:read mcp:write")
+        Self {
+            method: "POST",
+            path: "/mcp".to_owned(),
+            headers: Vec::new(),
+            body: body.to_string(),
+        }
+        .with("Host", "127.0.0.1")
+        .with("Content-Type", "application/json")
+        .with("Accept", "application/json, text/event-stream")
+        .with("X-Postern-Subject", "ada")
+        .with("X-Postern-Issuer", "https://id.example")
+        .with("X-Postern-Client-Id", "editor")
+        .with("X-Postern-Scopes", "mcp:read mcp:write")
     }
 }

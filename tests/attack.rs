@@ -108,7 +108,13 @@ fn every_test_that_the_security_page_names_exists() {
         .filter(|text| text.matches('_').count() > 3 && !text.contains([' ', '/', '|']))
         .collect();
     assert!(names.len() > 30, "the page names only {names:?}");
-    let places = ["tests", "tests/attack", "proxy/src/pipeline/tests", "proxy/src/pipeline/limit"];
+    let places = [
+        "tests",
+        "tests/attack",
+        "proxy/src/config",
+        "proxy/src/pipeline/tests",
+        "proxy/src/pipeline/limit",
+    ];
     let tests = places.map(|place| root.join(place));
     let entries = tests.iter().flat_map(|place| fs::read_dir(place).unwrap());
     let files = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());

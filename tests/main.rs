@@ -18,6 +18,7 @@ mod calls;
 mod certificate;
 mod chaos;
 mod clients;
+mod conditions;
 mod dev;
 mod differential;
 mod door;

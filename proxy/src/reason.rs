@@ -112,6 +112,7 @@ reasons! {
 
     InsufficientScope = "insufficient_scope",
     Denied = "denied",
+    ConditionFailed = "condition_failed",
     UnknownSession = "unknown_session",
     TooManyFailures = "too_many_failures",
     TooManyRequests = "too_many_requests",

@@ -1,6 +1,7 @@
 //! The configuration, checked: holding a [`Config`] means every rule held.
 
 mod check;
+mod condition;
 mod deny;
 mod dpop;
 mod file;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
+pub use condition::{Claimed, Condition, OfCall, Reads};
 pub use deny::DenyList;
 pub use dpop::{Dpop, Nonces};
 pub use invalid::Invalid;

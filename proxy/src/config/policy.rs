@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Scope;
+use super::condition::{Claimed, Condition};
 
 /// The rules of one resource, besides the scopes that all its requests need.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,13 @@ impl Policy {
     /// The scope itself, and all that stand for it.
     pub fn standing_for(&self, scope: &Scope) -> Vec<Scope> {
         standing_for(scope, &self.implies)
+    }
+
+    /// What of a token must be kept for its conditions.
+    pub fn claims(&self) -> Claimed {
+        let rules = self.allow.iter().chain(&self.deny);
+        let conditions = rules.flat_map(|rule| &rule.when);
+        conditions.fold(Claimed::default(), |all, one| all.and(&one.reads().claims))
     }
 }
 
@@ -60,6 +68,8 @@ pub struct Rule {
     pub name: Arc<str>,
     /// Which calls.
     pub over: Over,
+    /// If all of these hold.
+    pub when: Vec<Condition>,
     /// Whether it is only told what it would have refused.
     pub shadow: bool,
 }

@@ -23,6 +23,9 @@ pub(super) fn tell(
     let trail = exchange.arrival.as_ref().map(|arrival| &arrival.trail);
     let ruling = exchange.ruling();
     let call = ruling.and_then(Ruling::call);
+    if let Some(rule) = ruling.and_then(Ruling::failed) {
+        recorder.condition_failed(rule);
+    }
     let request = session.req_header();
     tracing::info!(
         outcome = outcome.reason().code(),
@@ -35,6 +38,7 @@ pub(super) fn tell(
         call = call.map(Call::method),
         name = call.and_then(Call::name),
         rule = ruling.and_then(Ruling::rule),
+        failed = ruling.and_then(Ruling::failed),
         shadow = ruling.and_then(Ruling::shadow),
         peer = session.client_addr().map(tracing::field::display),
         address = exchange.address_behind_peer().map(tracing::field::display),

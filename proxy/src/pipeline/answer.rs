@@ -154,6 +154,7 @@ impl Answer {
             Self::ProofsFull => Reason::ProofsFull,
             Self::BadCredentials(_) => Reason::BadCredentials,
             Self::InsufficientScope(..) => Reason::InsufficientScope,
+            Self::Denied(who) if who.ruling().failed().is_some() => Reason::ConditionFailed,
             Self::Denied(_) => Reason::Denied,
             Self::Unclear(why) => why.reason(),
             Self::Throttled(spent, _) => spent.reason(),

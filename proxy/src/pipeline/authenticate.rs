@@ -1,6 +1,7 @@
 //! Bearer token in, verified token out.
 
 mod judge;
+mod keep;
 mod kind;
 mod rejected;
 mod told;
@@ -17,13 +18,15 @@ use moka::sync::Cache;
 
 use super::Cells;
 use super::claims::Claims;
-use super::headers::{ClaimHeaders, Stamped};
+use super::headers::Stamped;
 use super::jose::Head;
+use super::material::Material;
 use super::proof::Confirmation;
 use super::revocation::Revocations;
 use super::token::{BearerToken, Digest, Inquiry, Principal};
 use crate::config::{Rules, Site};
 use judge::Judge;
+use keep::Keep;
 pub use rejected::Rejected;
 use told::Refusals;
 pub use told::Told;
@@ -32,7 +35,7 @@ use verdict::Verdict;
 /// Judges tokens of the issuers that we trust.
 pub struct Verifier {
     judges: Vec<Judge>,
-    headers: ClaimHeaders,
+    keep: Keep,
     revocations: Arc<Revocations>,
     /// Lives and dies with its rules: another policy never sees this one's verdicts.
     verdicts: Cache<Digest, Arc<Verdict>>,
@@ -53,7 +56,7 @@ impl Verifier {
                     Judge::new(index, issuer, keyring, &site.resource, is_listed)
                 })
                 .collect(),
-            headers: ClaimHeaders::new(&site.forward),
+            keep: Keep::new(site),
             revocations: Arc::clone(&cells.revocations),
             verdicts: Cache::builder()
                 .weigher(|_, verdict: &Arc<Verdict>| verdict.weight())
@@ -104,7 +107,7 @@ impl Verifier {
         let now = since_epoch(now);
         let digest = token.digest();
         let judge = self.judges.iter().find(|judge| judge.is_asked()).ok_or(Rejected::NotAJwt)?;
-        let learned = told.claims().and_then(|claims| judge.learn(claims, &self.headers, now));
+        let learned = told.claims().and_then(|claims| judge.learn(claims, &self.keep, now));
         match learned {
             Ok(verdict) => self.remember(digest, verdict),
             Err(why) => {
@@ -175,7 +178,7 @@ impl Verifier {
         let claims = claims.ok_or(Rejected::NotAJwt)?;
         claims.text("iss").ok_or(Rejected::Claim("iss"))?;
         let judge = judge.ok_or(Rejected::Issuer)?;
-        let verdict = judge.judge(&head.header, &claims, &parts, &self.headers, now)?;
+        let verdict = judge.judge(&head.header, &claims, &parts, &self.keep, now)?;
         // Only what held: strangers have no say in what is kept.
         if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, &head)) {
             self.last_head.store(Some(head));
@@ -225,6 +228,11 @@ impl VerifiedToken {
 
     pub(super) fn headers(&self) -> &Stamped {
         &self.verdict.headers
+    }
+
+    /// What conditions ask for.
+    pub(super) fn claims(&self) -> Option<&Material> {
+        self.verdict.claims.as_deref()
     }
 
     pub(super) fn standing(&self, site: usize) -> Standing {

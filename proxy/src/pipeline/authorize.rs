@@ -1,5 +1,6 @@
 //! May this principal do this?
 
+mod facts;
 mod rules;
 mod scopes;
 mod uri;
@@ -8,15 +9,18 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use http::HeaderValue;
+use http::request::Parts;
 
 use super::authenticate::Standing;
 use super::call::{Act, Call};
+use super::channel::Channel;
 use super::headers::Stamped;
 use super::limit::Place;
 use super::proof::{Proofs, Proven, Unproven};
 use super::token::Principal;
 use crate::config::{Scope, Site};
-use rules::{No, Rules};
+use facts::Setting;
+use rules::{No, Passed, Rules};
 
 /// Who may call what at one site.
 #[derive(Debug)]
@@ -38,41 +42,46 @@ impl Policy {
 
     /// Turns proof of identity into permission to pass. `call` is what the request calls, if that matters
     /// and it calls anything.
-    pub(super) fn authorize(&self, token: Proven, call: Option<Call>) -> Result<Allowed, Refused> {
-        match self.judge(token.token().principal(), call.as_ref()) {
-            Ok(shadow) => Ok(Allowed(Permit {
+    pub(super) fn authorize(
+        &self,
+        token: Proven,
+        call: Option<Call>,
+        request: &Parts,
+        channel: &Channel<'_>,
+    ) -> Result<Allowed, Refused> {
+        let (judged, wanted) = {
+            let verified = token.token();
+            let principal = verified.principal();
+            let setting = Setting::new(principal, verified.claims(), request, channel);
+            let acts = call.as_ref().map(Call::acts);
+            let acts = acts.as_deref().unwrap_or(&[Act::NONE]);
+            let judged = self.rules.judge(&setting, acts);
+            let wanted = match &judged {
+                Err(No::Scopes(_)) => self.rules.scopes.smallest(principal, acts),
+                Ok(_) | Err(No::Denied(_) | No::Failed(_)) => Vec::new(),
+            };
+            (judged, wanted.into_iter().cloned().collect())
+        };
+        match judged {
+            Ok(Passed { shadow, failed }) => Ok(Allowed(Permit {
                 token,
                 site: self.site,
                 session: None,
-                ruling: Ruling::new(None, shadow, call),
+                ruling: Ruling::new(Ruled { rule: None, shadow, failed, call }),
                 _place: None,
             })),
-            Err((rule, wanted)) => {
-                let ruling = Ruling::new(rule, None, call);
+            Err(no) => {
+                let (rule, failed) = match no {
+                    No::Scopes(rule) => (rule, None),
+                    No::Denied(rule) => (Some(rule), None),
+                    No::Failed(rule) => (Some(Arc::clone(&rule)), Some(rule)),
+                };
+                let ruling = Ruling::new(Ruled { rule, shadow: None, failed, call });
                 Err(Refused { who: Forbidden { token, ruling }, wanted })
             }
         }
     }
-
-    /// Which rule in shadow would have said no; or which one does, and the scopes that would help.
-    fn judge(
-        &self,
-        principal: &Principal,
-        call: Option<&Call>,
-    ) -> Result<Option<Arc<str>>, Verdict> {
-        let acts = call.map(Call::acts);
-        let acts = acts.as_deref().unwrap_or(&[Act::NONE]);
-        self.rules.judge(principal, acts).map_err(|no| match no {
-            No::Denied(rule) => (Some(rule), Vec::new()),
-            No::Scopes(rule) => {
-                let wanted = self.rules.scopes.smallest(principal, acts);
-                (rule, wanted.into_iter().cloned().collect())
-            }
-        })
-    }
 }
-
-type Verdict = (Option<Arc<str>>, Vec<Scope>);
 
 /// The policy said no.
 pub(super) struct Refused {
@@ -91,14 +100,17 @@ struct Ruled {
     rule: Option<Arc<str>>,
     /// Which rule would have refused what was permitted, were it not in shadow.
     shadow: Option<Arc<str>>,
+    /// Which rule has a condition that was neither true nor false.
+    failed: Option<Arc<str>>,
     /// What was called, where that mattered.
     call: Option<Call>,
 }
 
 impl Ruling {
-    fn new(rule: Option<Arc<str>>, shadow: Option<Arc<str>>, call: Option<Call>) -> Self {
-        let has_something_to_say = rule.is_some() || shadow.is_some() || call.is_some();
-        Self(has_something_to_say.then(|| Arc::new(Ruled { rule, shadow, call })))
+    fn new(ruled: Ruled) -> Self {
+        let named = [&ruled.rule, &ruled.shadow, &ruled.failed];
+        let has_something_to_say = ruled.call.is_some() || named.into_iter().any(Option::is_some);
+        Self(has_something_to_say.then(|| Arc::new(ruled)))
     }
 
     /// The name of the rule that refused.
@@ -109,6 +121,11 @@ impl Ruling {
     /// The name of the rule that only would have.
     pub(crate) fn shadow(&self) -> Option<&str> {
         self.0.as_ref()?.shadow.as_deref()
+    }
+
+    /// The name of the rule with a condition that was neither true nor false.
+    pub(crate) fn failed(&self) -> Option<&str> {
+        self.0.as_ref()?.failed.as_deref()
     }
 
     /// The call, where it mattered.

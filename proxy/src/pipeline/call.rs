@@ -7,6 +7,7 @@ mod unclear;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderValue, Method};
+use serde_json::Value;
 
 use body::Message;
 pub(crate) use unclear::HEADER_MISMATCH;
@@ -65,6 +66,7 @@ pub(super) struct Act<'a> {
     /// Empty where a request carries no call, and for a client's answers.
     pub(super) method: &'a str,
     pub(super) target: Option<Target<'a>>,
+    pub(super) arguments: Option<&'a Value>,
 }
 
 /// What a call names.
@@ -84,7 +86,7 @@ impl<'a> Target<'a> {
 
 impl Act<'_> {
     /// To open or close a stream or a session, or to answer what the server asked.
-    pub(super) const NONE: Self = Self { method: "", target: None };
+    pub(super) const NONE: Self = Self { method: "", target: None, arguments: None };
 
     /// Whether it gives nobody anything: how clients begin, end, and hear what there is. Lists are cut
     /// down to what their reader may use.

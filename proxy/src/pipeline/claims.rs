@@ -35,6 +35,10 @@ impl Claims {
         self.0.get(name)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&String, &Value)> {
+        self.0.iter()
+    }
+
     /// The claim that the operator has named.
     pub(crate) fn at(&self, path: &ClaimPath) -> Option<&Value> {
         if !path.is_deep() {

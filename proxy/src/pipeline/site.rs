@@ -160,7 +160,7 @@ impl Site {
             Ok(call) => call,
             Err(decision) => return decision,
         };
-        let allowed = match self.policy.authorize(proven, call) {
+        let allowed = match self.policy.authorize(proven, call, case.request, case.channel) {
             Ok(allowed) => allowed,
             Err(refused) => return Decision::Answer(self.forbid(refused)),
         };

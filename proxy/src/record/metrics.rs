@@ -36,6 +36,7 @@ struct Metrics {
     traffic: Traffic,
     inquiries: IntCounterVec,
     shadows: IntCounterVec,
+    failed_conditions: IntCounterVec,
 }
 
 impl Recorder {
@@ -67,6 +68,12 @@ impl Recorder {
                 "Requests that passed and that a rule in shadow would have refused.",
                 &["rule"],
             )?,
+            failed_conditions: counters(
+                &all,
+                "postern_policy_condition_errors_total",
+                "Requests for which a rule's condition was neither true nor false.",
+                &["rule"],
+            )?,
             registry: all,
         })))
     }
@@ -89,6 +96,11 @@ impl Recorder {
     /// By a name from the configuration.
     pub(crate) fn shadow(&self, rule: &str) {
         self.0.shadows.with_label_values(&[rule]).inc();
+    }
+
+    /// Likewise.
+    pub(crate) fn condition_failed(&self, rule: &str) {
+        self.0.failed_conditions.with_label_values(&[rule]).inc();
     }
 
     pub(crate) fn traffic(&self) -> Traffic {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::value::{self, Checked};
-use crate::config::Scope;
 use crate::config::file::{Parse, Section};
 use crate::config::invalid::Wrong;
 use crate::config::policy::{self, Need, Over, Pattern, Policy, Rule, Targets};
+use crate::config::{Condition, OfCall, Scope};
 
 /// Who may call what there.
 pub(super) fn rules(resource: &mut Section<'_>) -> Policy {
@@ -59,7 +59,20 @@ fn need(section: &mut Section<'_>, name: Arc<str>) -> Need {
 }
 
 fn rule(section: &mut Section<'_>, name: Arc<str>) -> Rule {
-    Rule { name, over: over(section), shadow: shadow(section) }
+    let over = over(section);
+    let when = if section.is_text("when") {
+        section.optional("when", Condition::parse).into_iter().collect()
+    } else {
+        section.list("when", Condition::parse).unwrap_or_default()
+    };
+    if over == Over::Everything
+        && when.iter().any(|condition| condition.reads().call == OfCall::Arguments)
+    {
+        let reason = "mcp.arguments are those of some tool, and most requests have none";
+        let fix = "say which tools it is about: tools: [name]";
+        section.wrong("when", None, Wrong::new(reason, fix));
+    }
+    Rule { name, over, when, shadow: shadow(section) }
 }
 
 fn shadow(section: &mut Section<'_>) -> bool {

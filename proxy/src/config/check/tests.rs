@@ -600,6 +600,18 @@ fn a_mistake_in_a_rule_is_told_with_its_place() {
             "another rule has the same name",
         ),
         ("{deny: [{shadow: maybe}]}", "resource.policy.deny[0].shadow", "neither true nor false"),
+        ("{deny: [{when: 'claims.'}]}", "resource.policy.deny[0].when", "not an expression at 1:8"),
+        ("{deny: [{when: ['true', 'x']}]}", "resource.policy.deny[0].when[1]", "no variable"),
+        (
+            "{allow: [{when: 'claims.email.endswith(\"x\")'}]}",
+            "resource.policy.allow[0].when",
+            "there is no function",
+        ),
+        (
+            "{allow: [{when: 'mcp.arguments.a == 1'}]}",
+            "resource.policy.allow[0].when",
+            "are those of some tool",
+        ),
         ("{implies: {a: ''}}", "resource.policy.implies.a", "no scope is named"),
         ("{implies: {a: a}}", "resource.policy.implies", "stand for itself"),
         (

@@ -28,6 +28,9 @@ pub(super) fn denied(case: &Case) -> Finding {
     let why = match rule {
         "default" => "no rule under policy.allow names it".to_owned(),
         "unclear-uri" => "its URI can be read in more than one way".to_owned(),
+        rule if case.ruling.as_ref().and_then(Ruling::failed).is_some() => {
+            format!("a condition of the rule {rule} cannot be evaluated: a value may be missing")
+        }
         rule => format!("the rule {rule} denies it"),
     };
     Finding::found(format!("{}: {why}", called(case)))

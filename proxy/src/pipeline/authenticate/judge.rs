@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use super::kind;
 use super::verdict::{Moment, Origin, Verdict};
-use super::{Rejected, UnknownKey};
+use super::{Keep, Rejected, UnknownKey};
 use crate::config::{Resource, Source, TrustedIssuer};
 use crate::keys::{Key, KeySet, Keyring};
 use crate::pipeline::claims::{self, Claims, WrongType};
-use crate::pipeline::headers::ClaimHeaders;
 use crate::pipeline::jose::Header;
 use crate::pipeline::proof::{Confirmation, Unprovable};
 use crate::pipeline::token::{Compact, Digest, Principal};
@@ -65,7 +64,7 @@ impl Judge {
         header: &Header,
         claims: &Claims,
         parts: &Compact<'_>,
-        stamp: &ClaimHeaders,
+        keep: &Keep,
         now: Duration,
     ) -> Result<Verdict, Rejected> {
         let keys = self.keys().ok_or(Rejected::NoKeys)?;
@@ -75,14 +74,14 @@ impl Judge {
         let expires = self.check_times(claims, now)?.ok_or(Rejected::Claim("exp"))?;
         let key = self.check_signature(&keys, header, parts)?;
         let origin = Origin::Signed { key, generation: keys.generation() };
-        self.conclude(claims, stamp, origin, Some(expires))
+        self.conclude(claims, keep, origin, Some(expires))
     }
 
     /// Judges what the issuer says about a token that it calls active.
     pub(super) fn learn(
         &self,
         told: &Claims,
-        stamp: &ClaimHeaders,
+        keep: &Keep,
         now: Duration,
     ) -> Result<Verdict, Rejected> {
         let Source::Introspection(introspection) = &self.rules.source else {
@@ -98,13 +97,13 @@ impl Judge {
         // RFC 7662 section 4: no answer is believed past the token's end, whatever the clocks.
         let until = now.saturating_add(introspection.cache);
         let until = expires.map_or(until, |expires| until.min(expires));
-        self.conclude(told, stamp, Origin::Told(Box::new(now..until)), expires)
+        self.conclude(told, keep, Origin::Told(Box::new(now..until)), expires)
     }
 
     fn conclude(
         &self,
         claims: &Claims,
-        stamp: &ClaimHeaders,
+        keep: &Keep,
         origin: Origin,
         expires: Option<Duration>,
     ) -> Result<Verdict, Rejected> {
@@ -112,7 +111,8 @@ impl Judge {
         let names = &self.rules.claims;
         let principal = Principal::read(&self.issuer, claims, names).map_err(Rejected::Claim)?;
         Ok(Verdict {
-            headers: stamp.stamp(&principal, claims),
+            headers: keep.headers.stamp(&principal, claims),
+            claims: keep.of_claims(claims),
             principal,
             confirmation,
             issuer: self.index,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::Rejected;
 use crate::keys::{Key, KeySet};
 use crate::pipeline::headers::Stamped;
+use crate::pipeline::material::Material;
 use crate::pipeline::proof::Confirmation;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::token::Principal;
@@ -28,6 +29,8 @@ pub(super) struct Verdict {
     /// when it was issued may be from any time: from 1970, so that it comes before every other.
     pub(super) id: Option<Box<str>>,
     pub(super) issued: u64,
+    /// What conditions ask for, if there are any that ask for claims.
+    pub(super) claims: Option<Box<Material>>,
 }
 
 /// A time since 1970, to the microsecond, in a single number.
@@ -95,9 +98,10 @@ impl Verdict {
     /// About what it takes in memory, the cache's own bookkeeping included.
     pub(super) fn weight(&self) -> u32 {
         let id = self.id.as_ref().map_or(0, |id| id.len());
-        let texts = self.principal.text_bytes() + self.headers.text_bytes() + id;
+        let claims = self.claims.as_ref().map_or(0, |claims| claims.extent().bytes);
+        let texts = self.principal.text_bytes() + self.headers.text_bytes() + id + claims;
         u32::try_from(ENTRY_BYTES + texts).unwrap_or(u32::MAX)
     }
 }
 
-const ENTRY_BYTES: usize = 470;
+const ENTRY_BYTES: usize = 478;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::facts::{Facts, Failed, Setting};
 use super::scopes::Scopes;
 use super::uri;
-use crate::config::{self, Over, Pattern, Rule, Scope};
+use crate::config::{self, Condition, OfCall, Over, Pattern, Rule, Scope};
 use crate::pipeline::call::{Act, Target};
 use crate::pipeline::token::Principal;
 
@@ -46,6 +47,8 @@ pub(super) enum No {
     Scopes(Option<Arc<str>>),
     /// Nothing would.
     Denied(Arc<str>),
+    /// A condition was neither true nor false.
+    Failed(Arc<str>),
 }
 
 impl Rules {
@@ -61,7 +64,10 @@ impl Rules {
             scopes: Scopes::new(base, policy),
             allow: policy.allow.clone().into(),
             deny: policy.deny.clone().into(),
-            reads_calls: overs().any(|over| *over != Over::Everything),
+            reads_calls: overs().any(|over| *over != Over::Everything)
+                || rules()
+                    .flat_map(|rule| &rule.when)
+                    .any(|condition| condition.reads().call != OfCall::Nothing),
             has_shadows: rules().any(|rule| rule.shadow)
                 || policy.scopes.iter().any(|need| need.shadow),
             names_resources: overs().any(names_resources),
@@ -75,42 +81,105 @@ impl Rules {
         self.reads_calls
     }
 
-    /// May they do all of this? And if so, which rule in shadow would not have let them.
-    pub(super) fn judge(
-        &self,
-        principal: &Principal,
-        acts: &[Act<'_>],
-    ) -> Result<Option<Arc<str>>, No> {
-        let all = |enforced| acts.iter().try_for_each(|act| self.check(principal, act, enforced));
-        all(Enforced::ONLY)?;
-        if !self.has_shadows {
-            return Ok(None);
-        }
-        Ok(match all(Enforced::AND_SHADOWS) {
-            Ok(()) | Err(No::Scopes(None)) => None,
-            Err(No::Scopes(Some(rule)) | No::Denied(rule)) => Some(rule),
-        })
+    /// May they do all of this? And what there is to tell, if so.
+    pub(super) fn judge(&self, setting: &Setting<'_>, acts: &[Act<'_>]) -> Result<Passed, No> {
+        let all = |enforced| {
+            acts.iter().try_fold(Passed::default(), |passed, act| {
+                let facts = Facts::new(setting, act);
+                let judgement = Judgement { rules: self, facts, act, enforced };
+                let failed = judgement.check(setting.principal)?;
+                Ok(Passed { failed: passed.failed.or(failed), shadow: None })
+            })
+        };
+        let passed = all(Enforced::ONLY)?;
+        let shadow = match self.has_shadows.then(|| all(Enforced::AND_SHADOWS)) {
+            None | Some(Ok(_) | Err(No::Scopes(None))) => None,
+            Some(Err(No::Scopes(Some(rule)) | No::Denied(rule) | No::Failed(rule))) => Some(rule),
+        };
+        Ok(Passed { shadow, ..passed })
     }
+}
 
-    fn check(&self, principal: &Principal, act: &Act<'_>, enforced: Enforced) -> Result<(), No> {
-        if let Some(Target::Resource(uri)) = act.target
-            && self.names_resources
+/// What there is to tell of something that may be done.
+#[derive(Debug, Default)]
+pub(super) struct Passed {
+    /// Which rule in shadow would not have let it.
+    pub(super) shadow: Option<Arc<str>>,
+    /// Which rule's condition was none, though another rule allowed it.
+    pub(super) failed: Option<Arc<str>>,
+}
+
+/// One act, before the rules.
+struct Judgement<'a> {
+    rules: &'a Rules,
+    facts: Facts<'a>,
+    act: &'a Act<'a>,
+    enforced: Enforced,
+}
+
+impl Judgement<'_> {
+    /// Returns the rule whose condition failed and did not matter.
+    fn check(&self, principal: &Principal) -> Result<Option<Arc<str>>, No> {
+        if let Some(Target::Resource(uri)) = self.act.target
+            && self.rules.names_resources
             && !uri::is_clear(uri)
         {
-            return Err(No::Denied(Arc::clone(&self.unclear)));
+            return Err(No::Denied(Arc::clone(&self.rules.unclear)));
         }
-        let counted = |rule: &&Rule| enforced.counts(rule.shadow);
-        if let Some(rule) = self.deny.iter().filter(counted).find(|rule| covers(&rule.over, act)) {
-            return Err(No::Denied(Arc::clone(&rule.name)));
+        for rule in self.counted(&self.rules.deny).filter(|rule| covers(&rule.over, self.act)) {
+            match self.holds(rule, |_| true) {
+                Ok(true) => return Err(No::Denied(Arc::clone(&rule.name))),
+                Ok(false) => (),
+                Err(Failed) => return Err(No::Failed(Arc::clone(&rule.name))),
+            }
         }
-        let mut allow = self.allow.iter().filter(counted).peekable();
-        // Whoever may do anything at all may begin, end and listen.
-        if allow.peek().is_some() && !allow.any(|rule| act.is_plumbing() || covers(&rule.over, act))
-        {
-            return Err(No::Denied(Arc::clone(&self.unnamed)));
-        }
+        let failed = self.check_allowed()?;
         // Last, so that nobody is sent for scopes that would not help.
-        self.scopes.check(principal, act, enforced).map_err(|rule| No::Scopes(rule.map(Arc::clone)))
+        let scopes = self.rules.scopes.check(principal, self.act, self.enforced);
+        scopes.map_err(|rule| No::Scopes(rule.map(Arc::clone)))?;
+        Ok(failed)
+    }
+
+    fn check_allowed(&self) -> Result<Option<Arc<str>>, No> {
+        let mut rules = self.counted(&self.rules.allow).peekable();
+        if rules.peek().is_none() {
+            return Ok(None);
+        }
+        let mut failed = None;
+        for rule in rules {
+            let holds = if matches!(&rule.over, Over::Methods(_)) && covers(&rule.over, self.act) {
+                self.holds(rule, |_| true)
+            } else if self.act.is_plumbing() {
+                // Whoever may do anything at all may begin, end and listen: what it is will be asked then.
+                self.holds(rule, |condition| condition.reads().call == OfCall::Nothing)
+            } else if covers(&rule.over, self.act) {
+                self.holds(rule, |_| true)
+            } else {
+                continue;
+            };
+            match holds {
+                Ok(true) => return Ok(failed),
+                Ok(false) => (),
+                Err(Failed) => failed = failed.or_else(|| Some(Arc::clone(&rule.name))),
+            }
+        }
+        Err(failed.map_or_else(|| No::Denied(Arc::clone(&self.rules.unnamed)), No::Failed))
+    }
+
+    fn counted<'r>(&self, rules: &'r [Rule]) -> impl Iterator<Item = &'r Rule> {
+        let enforced = self.enforced;
+        rules.iter().filter(move |rule| enforced.counts(rule.shadow))
+    }
+
+    /// Whether all of a rule's conditions hold that are `asked`.
+    fn holds(&self, rule: &Rule, asked: impl Fn(&Condition) -> bool) -> Result<bool, Failed> {
+        let mut conditions = rule.when.iter().filter(|condition| asked(condition));
+        let first_that_is_not_met =
+            conditions.find_map(|condition| match self.facts.meet(condition) {
+                Ok(true) => None,
+                no => Some(no),
+            });
+        first_that_is_not_met.unwrap_or(Ok(true))
     }
 }
 

@@ -94,7 +94,8 @@ impl Message {
 
     pub(super) fn acts(&self) -> Vec<Act<'_>> {
         let method = self.method();
-        let act = |target| Act { method, target };
+        let arguments = self.params().and_then(|params| params.get("arguments"));
+        let act = |target| Act { method, target, arguments };
         let one = match method {
             "tools/call" => self.text("name").map(Target::Tool),
             "prompts/get" => self.text("name").map(Target::Prompt),

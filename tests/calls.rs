@@ -135,7 +135,9 @@ fn more_scope_is_asked_for_only_where_it_would_help() {
 fn whatever_is_allowed_clients_can_begin_and_end() {
     let world = with_policy("allow: [{tools: [get_*]}]");
     let mut caller = Caller::with_scopes(&world, "mcp:read");
-    for method in ["initialize", "ping", "server/discover", "tools/list", "subscriptions/listen"] {
+    for method in
+        ["initialize", "ping", "server/discover", "logging/setLevel", "subscriptions/listen"]
+    {
         assert_eq!(caller.post(&request(method, &json!({}))).status, 200, "{method}");
         assert_eq!(caller.post_now(&request(method, &json!({}))).status, 200, "{method}");
     }

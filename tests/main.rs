@@ -33,6 +33,7 @@ mod introspection;
 mod keys;
 mod layering;
 mod limits;
+mod lists;
 mod metadata;
 mod policy;
 mod proof;

@@ -14,6 +14,7 @@ use crate::pipeline::answer::Answer;
 use crate::pipeline::authorize::{Permit, Ruling};
 use crate::pipeline::channel::Channel;
 use crate::pipeline::framing::Misframed;
+use crate::pipeline::list::Listing;
 use crate::pipeline::token::Principal;
 use crate::pipeline::trail::Arrival;
 use crate::reason::Reason;
@@ -38,6 +39,10 @@ pub(crate) struct Exchange {
     pub(crate) events: Option<Events>,
     /// The body, if it had to be read before it could go on.
     pub(crate) body: Option<Bytes>,
+    /// If the answer holds lists that are cut.
+    pub(crate) listing: Option<Listing>,
+    /// Whether what should have held one could not be read.
+    pub(crate) bad_list: bool,
     body_bytes: usize,
 }
 
@@ -65,6 +70,8 @@ impl Exchange {
             watch: None,
             events: None,
             body: None,
+            listing: None,
+            bad_list: false,
             body_bytes: 0,
         }
     }
@@ -130,6 +137,9 @@ impl Exchange {
     pub(crate) fn outcome(&self, failed: bool) -> Outcome {
         if let Some(why) = self.watch.as_ref().and_then(Watch::ended) {
             return Outcome::Ended(why.reason());
+        }
+        if self.bad_list {
+            return Outcome::Answered(Reason::BadList);
         }
         match &self.stage {
             Stage::Answered(reason, _) | Stage::Failed(_, reason) => Outcome::Answered(*reason),

@@ -4,6 +4,7 @@ mod arrive;
 mod body;
 mod downstream;
 mod failure;
+mod lists;
 mod log;
 mod streams;
 
@@ -13,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::EXPECT;
+use http::header::{ACCEPT_ENCODING, EXPECT};
 use http::request::Parts;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
@@ -195,7 +196,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
@@ -209,6 +210,10 @@ impl ProxyHttp for Gateway {
             // The client has had its leave.
             parts.headers.remove(EXPECT);
         }
+        if exchange.site()?.cuts(permit, session.req_header()) {
+            // What is to be read must not come compressed.
+            parts.headers.remove(ACCEPT_ENCODING);
+        }
         *request = parts.into();
         Ok(())
     }
@@ -220,16 +225,18 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         downstream::pass_on(response, exchange)?;
-        streams::begin(session, response, exchange, &self.changes)
+        streams::begin(session, response, exchange, &self.changes)?;
+        lists::begin(session, response, exchange)
     }
 
     fn response_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
+        lists::go_on(session, body, end, exchange)?;
         streams::go_on(exchange, body.as_deref(), end)?;
         Ok(None)
     }

@@ -119,6 +119,7 @@ reasons! {
     TooManyStreams = "too_many_streams",
 
     BadGateway = "bad_gateway",
+    BadList = "bad_list",
     GatewayTimeout = "gateway_timeout",
     Broken = "broken",
     StreamEnded = "stream_ended",

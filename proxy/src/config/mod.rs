@@ -29,7 +29,7 @@ pub use dpop::{Dpop, Nonces};
 pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
 pub use network::Network;
-pub use policy::{Need, Over, Pattern, Policy, Rule, Targets};
+pub use policy::{Lists, Need, Over, Pattern, Policy, Rule, Targets};
 pub use proxies::{ClientFrom, TrustedProxies};
 pub use rate::{Rate, Rates};
 pub use secret::Secret;

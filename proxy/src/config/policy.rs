@@ -16,6 +16,20 @@ pub struct Policy {
     pub allow: Vec<Rule>,
     /// They win.
     pub deny: Vec<Rule>,
+    /// What callers hear of what there is.
+    pub lists: Lists,
+}
+
+/// Which tools, prompts and resources stand in the lists that a caller gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lists {
+    /// Those that may be used with this very token.
+    #[default]
+    Usable,
+    /// Those, too, for which only scopes are lacking, so that clients can ask for more.
+    Obtainable,
+    /// Whatever the server lists.
+    All,
 }
 
 impl Policy {

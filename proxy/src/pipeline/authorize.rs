@@ -8,15 +8,17 @@ mod uri;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::HeaderValue;
 use http::request::Parts;
+use http::{HeaderValue, Method};
 
 use super::authenticate::Standing;
 use super::call::{Act, Call};
 use super::channel::Channel;
 use super::headers::Stamped;
 use super::limit::Place;
+use super::list::{self, Unreadable};
 use super::proof::{Proofs, Proven, Unproven};
+use super::session;
 use super::token::Principal;
 use crate::config::{Scope, Site};
 use facts::Setting;
@@ -80,6 +82,29 @@ impl Policy {
                 Err(Refused { who: Forbidden { token, ruling }, wanted })
             }
         }
+    }
+}
+
+impl Policy {
+    /// Whether the answer to what this permits is a list, or a stream that may have one in it, of which
+    /// the caller does not hear everything.
+    pub(super) fn cuts(&self, permit: &Permit, method: &Method) -> bool {
+        let call = permit.ruling.call();
+        self.rules.cut_lists() && call.map_or(method == Method::GET, Call::asks_for_list)
+    }
+
+    /// One message of such an answer, cut down; none if it stays as it is.
+    pub(super) fn cut(
+        &self,
+        permit: &Permit,
+        request: &Parts,
+        channel: &Channel<'_>,
+        message: &str,
+    ) -> Result<Option<String>, Unreadable> {
+        let token = permit.token.token();
+        let setting = Setting::new(token.principal(), token.claims(), request, channel);
+        let caches = session::knows_no_sessions(&request.headers);
+        list::cut(message, caches, |act| self.rules.show(&setting, act))
     }
 }
 

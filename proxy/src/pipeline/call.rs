@@ -54,6 +54,16 @@ impl Call {
         self.0.method()
     }
 
+    /// The id by which its answer is known.
+    pub(crate) fn id(&self) -> Option<&Value> {
+        self.0.id()
+    }
+
+    /// Whether it asks for a list of what there is.
+    pub(super) fn asks_for_list(&self) -> bool {
+        LISTS.contains(&self.method())
+    }
+
     /// What it is called on: a tool's or prompt's name, a resource's URI.
     pub fn name(&self) -> Option<&str> {
         self.0.acts().first()?.target.map(Target::name)
@@ -84,6 +94,13 @@ impl<'a> Target<'a> {
     }
 }
 
+impl<'a> Act<'a> {
+    /// To do this with that, whatever the arguments.
+    pub(super) fn on(method: &'static str, target: Target<'a>) -> Self {
+        Self { method, target: Some(target), arguments: None }
+    }
+}
+
 impl Act<'_> {
     /// To open or close a stream or a session, or to answer what the server asked.
     pub(super) const NONE: Self = Self { method: "", target: None, arguments: None };
@@ -95,6 +112,9 @@ impl Act<'_> {
             && (PLUMBING.contains(&self.method) || self.method.starts_with("notifications/"))
     }
 }
+
+const LISTS: [&str; 4] =
+    ["prompts/list", "resources/list", "resources/templates/list", "tools/list"];
 
 const PLUMBING: [&str; 10] = [
     "",

@@ -14,6 +14,7 @@ mod jose;
 mod json;
 pub mod known;
 pub mod limit;
+pub(crate) mod list;
 mod material;
 mod metadata;
 mod origin;

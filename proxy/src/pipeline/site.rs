@@ -19,6 +19,7 @@ use super::framing::Bounds;
 use super::headers::Relay;
 use super::known::{Asked, Known};
 use super::limit::Limiter;
+use super::list::Unreadable;
 use super::metadata::Metadata;
 use super::origin::{Doors, ForeignOrigin};
 use super::proof::{Proofs, Proven, Sent, Unproven};
@@ -124,6 +125,22 @@ impl Site {
         answer: &HeaderMap,
     ) -> Result<Option<HeaderValue>, Unsealable> {
         self.sessions.hold(answer, permit.principal())
+    }
+
+    /// Whether the answer to what this permits must be cut down to what its reader may use.
+    pub(crate) fn cuts(&self, permit: &Permit, request: &Parts) -> bool {
+        self.policy.cuts(permit, &request.method)
+    }
+
+    /// One message of such an answer, cut down; none if it stays as it is.
+    pub(crate) fn cut(
+        &self,
+        permit: &Permit,
+        request: &Parts,
+        channel: &Channel<'_>,
+        message: &str,
+    ) -> Result<Option<String>, Unreadable> {
+        self.policy.cut(permit, request, channel, message)
     }
 
     pub(super) fn memory(&self) -> Memory {

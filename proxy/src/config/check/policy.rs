@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::value::{self, Checked};
 use crate::config::file::{Parse, Section};
 use crate::config::invalid::Wrong;
-use crate::config::policy::{self, Need, Over, Pattern, Policy, Rule, Targets};
+use crate::config::policy::{self, Lists, Need, Over, Pattern, Policy, Rule, Targets};
 use crate::config::{Condition, OfCall, Scope};
 
 /// Who may call what there.
@@ -16,7 +16,17 @@ pub(super) fn rules(resource: &mut Section<'_>) -> Policy {
     let scopes = all(&mut section, "scopes", &mut names, need);
     let allow = all(&mut section, "allow", &mut names, rule);
     let deny = all(&mut section, "deny", &mut names, rule);
-    Policy { implies, scopes, allow, deny }
+    let lists = section.optional("lists", lists).unwrap_or_default();
+    Policy { implies, scopes, allow, deny, lists }
+}
+
+fn lists(text: &str) -> Checked<Lists> {
+    match text {
+        "usable" => Ok(Lists::Usable),
+        "obtainable" => Ok(Lists::Obtainable),
+        "all" => Ok(Lists::All),
+        _ => Err(Wrong::new("no such choice", "write usable, obtainable or all")),
+    }
 }
 
 /// Reads a list of rules, and sees to it that each has a name of its own.

@@ -50,6 +50,8 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
         written.rules.sites[0].forward.authorization,
         minimal.rules.sites[0].forward.authorization
     );
+    let lists = |config: &Config| config.rules.sites[0].policy.lists;
+    assert_eq!(lists(&written), lists(&minimal));
     assert_eq!(written.rules.client_certificates, minimal.rules.client_certificates);
     assert_eq!(written.rules.dpop.required, minimal.rules.dpop.required);
     assert!(!minimal.rules.dpop.offered, "an authorization server may not know it");
@@ -612,6 +614,7 @@ fn a_mistake_in_a_rule_is_told_with_its_place() {
             "resource.policy.allow[0].when",
             "are those of some tool",
         ),
+        ("{lists: filtered}", "resource.policy.lists", "write usable, obtainable or all"),
         ("{implies: {a: ''}}", "resource.policy.implies.a", "no scope is named"),
         ("{implies: {a: a}}", "resource.policy.implies", "stand for itself"),
         (

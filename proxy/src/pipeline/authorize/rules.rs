@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::facts::{Facts, Failed, Setting};
 use super::scopes::Scopes;
 use super::uri;
-use crate::config::{self, Condition, OfCall, Over, Pattern, Rule, Scope};
+use crate::config::{self, Condition, Lists, OfCall, Over, Pattern, Rule, Scope};
 use crate::pipeline::call::{Act, Target};
 use crate::pipeline::token::Principal;
 
@@ -15,6 +15,7 @@ pub(super) struct Rules {
     pub(super) scopes: Scopes,
     allow: Box<[Rule]>,
     deny: Box<[Rule]>,
+    lists: Lists,
     reads_calls: bool,
     has_shadows: bool,
     /// Whether what a resource is called decides anything.
@@ -64,6 +65,7 @@ impl Rules {
             scopes: Scopes::new(base, policy),
             allow: policy.allow.clone().into(),
             deny: policy.deny.clone().into(),
+            lists: policy.lists,
             reads_calls: overs().any(|over| *over != Over::Everything)
                 || rules()
                     .flat_map(|rule| &rule.when)
@@ -81,12 +83,31 @@ impl Rules {
         self.reads_calls
     }
 
+    /// Whether callers hear of less than there is.
+    pub(super) fn cut_lists(&self) -> bool {
+        self.reads_calls && self.lists != Lists::All
+    }
+
+    /// Whether a caller hears of what this is done with. How it would be done is not known yet, so that
+    /// what depends on it counts for the best.
+    pub(super) fn show(&self, setting: &Setting<'_>, act: &Act<'_>) -> bool {
+        let facts = Facts::new(setting, act);
+        let enforced = Enforced::ONLY;
+        let judgement = Judgement { rules: self, facts, act, enforced, arguments: Arguments::Open };
+        match judgement.check(setting.principal) {
+            Ok(_) => true,
+            Err(No::Scopes(_)) => self.lists == Lists::Obtainable,
+            Err(No::Denied(_) | No::Failed(_)) => false,
+        }
+    }
+
     /// May they do all of this? And what there is to tell, if so.
     pub(super) fn judge(&self, setting: &Setting<'_>, acts: &[Act<'_>]) -> Result<Passed, No> {
         let all = |enforced| {
             acts.iter().try_fold(Passed::default(), |passed, act| {
                 let facts = Facts::new(setting, act);
-                let judgement = Judgement { rules: self, facts, act, enforced };
+                let judgement =
+                    Judgement { rules: self, facts, act, enforced, arguments: Arguments::Known };
                 let failed = judgement.check(setting.principal)?;
                 Ok(Passed { failed: passed.failed.or(failed), shadow: None })
             })
@@ -115,6 +136,14 @@ struct Judgement<'a> {
     facts: Facts<'a>,
     act: &'a Act<'a>,
     enforced: Enforced,
+    arguments: Arguments,
+}
+
+/// Whether it is known with which arguments something is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arguments {
+    Known,
+    Open,
 }
 
 impl Judgement<'_> {
@@ -127,6 +156,9 @@ impl Judgement<'_> {
             return Err(No::Denied(Arc::clone(&self.rules.unclear)));
         }
         for rule in self.counted(&self.rules.deny).filter(|rule| covers(&rule.over, self.act)) {
+            if self.arguments == Arguments::Open && rule.when.iter().any(reads_arguments) {
+                continue;
+            }
             match self.holds(rule, |_| true) {
                 Ok(true) => return Err(No::Denied(Arc::clone(&rule.name))),
                 Ok(false) => (),
@@ -173,7 +205,10 @@ impl Judgement<'_> {
 
     /// Whether all of a rule's conditions hold that are `asked`.
     fn holds(&self, rule: &Rule, asked: impl Fn(&Condition) -> bool) -> Result<bool, Failed> {
-        let mut conditions = rule.when.iter().filter(|condition| asked(condition));
+        let can_be_asked = |condition: &&Condition| {
+            asked(condition) && (self.arguments == Arguments::Known || !reads_arguments(condition))
+        };
+        let mut conditions = rule.when.iter().filter(can_be_asked);
         let first_that_is_not_met =
             conditions.find_map(|condition| match self.facts.meet(condition) {
                 Ok(true) => None,
@@ -181,6 +216,10 @@ impl Judgement<'_> {
             });
         first_that_is_not_met.unwrap_or(Ok(true))
     }
+}
+
+fn reads_arguments(condition: &Condition) -> bool {
+    condition.reads().call == OfCall::Arguments
 }
 
 /// Whether a rule is about this.

@@ -72,13 +72,17 @@ impl Message {
         self.0.get("method").and_then(Value::as_str).unwrap_or_default()
     }
 
+    pub(super) fn id(&self) -> Option<&Value> {
+        self.0.get("id")
+    }
+
     /// Whether somebody waits for an answer to it.
     pub(super) fn is_request(&self) -> bool {
         self.0.contains_key("method") && self.0.contains_key("id")
     }
 
     pub(super) fn unclear(&self, why: Garbled) -> Unclear {
-        Unclear { why, id: self.0.get("id").cloned() }
+        Unclear { why, id: self.id().cloned() }
     }
 
     /// What 2026-07-28 mirrors into `Mcp-Name`; and whether it must be there.

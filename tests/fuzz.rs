@@ -46,3 +46,18 @@ fn every_key_that_is_taken_from_a_kept_set_is_its_owners_alone() {
 fn every_kept_configuration_is_refused_with_words_or_builds_a_pipeline() {
     each_holds("config", targets::config::holds);
 }
+
+#[test]
+fn every_kept_path_has_one_reading_or_leads_nowhere() {
+    each_holds("path", targets::path::holds);
+}
+
+#[test]
+fn nothing_in_any_kept_head_speaks_in_our_name() {
+    each_holds("headers", targets::headers::holds);
+}
+
+#[test]
+fn no_kept_word_of_a_client_moves_it_elsewhere() {
+    each_holds("forwarding", targets::forwarding::holds);
+}

@@ -26,7 +26,7 @@ mod cli;
 pub mod config;
 #[cfg(feature = "dev")]
 mod dev;
-mod edge;
+pub mod edge;
 mod exchange;
 mod explain;
 mod files;

@@ -7,7 +7,7 @@
 mod connection;
 pub(crate) mod descriptors;
 mod guard;
-mod introduction;
+pub mod introduction;
 mod pulse;
 pub(crate) mod tls;
 

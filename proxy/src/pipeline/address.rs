@@ -9,7 +9,7 @@ use crate::config::{ClientFrom, TrustedProxies};
 
 /// The client's address: the connection's other end, unless that is a trusted proxy which says
 /// otherwise. `introduced` is what it said before the first request.
-pub(crate) fn of_client(
+pub fn of_client(
     peer: IpAddr,
     introduced: Option<IpAddr>,
     headers: &HeaderMap,

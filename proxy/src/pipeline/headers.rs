@@ -131,7 +131,7 @@ impl Relay {
     }
 
     /// Turns what the client said into what the upstream hears: strip, then set.
-    pub(crate) fn rewrite(&self, headers: &mut HeaderMap, permit: &Permit, arrival: &Arrival) {
+    pub fn rewrite(&self, headers: &mut HeaderMap, permit: &Permit, arrival: &Arrival) {
         let dropped: Vec<HeaderName> =
             headers.keys().filter(|name| !self.passes(name)).cloned().collect();
         for name in dropped {

@@ -1,6 +1,6 @@
 //! What to do with a request. Pure: no I/O, no clock, no framework.
 
-pub(crate) mod address;
+pub mod address;
 pub mod answer;
 pub mod authenticate;
 pub mod authorize;
@@ -25,7 +25,7 @@ mod route;
 pub mod session;
 mod site;
 pub mod token;
-pub(crate) mod trail;
+pub mod trail;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -46,7 +46,7 @@ use proof::Ledger;
 use revocation::Revocations;
 use route::Route;
 use site::Case;
-pub(crate) use site::Site;
+pub use site::Site;
 use token::Inquiry;
 
 /// Where a request goes next.
@@ -193,7 +193,7 @@ impl Pipeline {
     }
 
     /// What a permit is for. None only for a permit of another pipeline.
-    pub(crate) fn site(&self, permit: &Permit) -> Option<&Site> {
+    pub fn site(&self, permit: &Permit) -> Option<&Site> {
         self.sites.get(permit.site())
     }
 }

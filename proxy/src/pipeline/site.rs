@@ -30,7 +30,7 @@ use crate::config::{self, Resource, Rules, Upstream};
 
 /// Everything that is one resource's own.
 #[derive(Debug)]
-pub(crate) struct Site {
+pub struct Site {
     doors: Doors,
     resource: Resource,
     landing: Bytes,
@@ -109,7 +109,7 @@ impl Site {
     }
 
     /// What to tell the upstream.
-    pub(crate) fn relay(&self) -> &Relay {
+    pub fn relay(&self) -> &Relay {
         &self.relay
     }
 

@@ -7,15 +7,16 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Where one request comes from, and what it is called.
 #[derive(Debug)]
-pub(crate) struct Arrival {
+pub struct Arrival {
     /// The client's.
-    pub(crate) address: IpAddr,
-    pub(crate) trail: Trail,
+    pub address: IpAddr,
+    /// What it is called.
+    pub trail: Trail,
 }
 
 /// The names of one request. They are labels and prove nothing: anybody can write them.
 #[derive(Debug)]
-pub(crate) struct Trail {
+pub struct Trail {
     request: HeaderValue,
     correlation: HeaderValue,
     /// `traceparent` as the upstream hears it.
@@ -24,7 +25,7 @@ pub(crate) struct Trail {
 
 impl Trail {
     /// What the client says, where it is well formed; the rest is made of `random`.
-    pub(crate) fn read(headers: &HeaderMap, random: impl FnOnce() -> [u8; 16]) -> Self {
+    pub fn read(headers: &HeaderMap, random: impl FnOnce() -> [u8; 16]) -> Self {
         let said = |name| only(headers, name).filter(|id| is_id(id.as_bytes())).cloned();
         let (request, correlation) = (said(&REQUEST_ID), said(&CORRELATION_ID));
         let trace = only(headers, &TRACEPARENT).filter(|parent| is_trace(parent.as_bytes()));

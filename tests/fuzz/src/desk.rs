@@ -10,11 +10,12 @@ use http::request::Parts;
 use http::{HeaderValue, Request, header};
 use proxy::config::Config;
 use proxy::keys::{Keyring, jwks};
+use proxy::pipeline::authorize::Permit;
 use proxy::pipeline::channel::Channel;
 use proxy::pipeline::framing::Bounds;
 use proxy::pipeline::proof::Ledger;
 use proxy::pipeline::token::Principal;
-use proxy::pipeline::{Cells, Decision, Pipeline};
+use proxy::pipeline::{Cells, Decision, Pipeline, Site};
 use serde_json::json;
 
 pub(super) const ISSUER: &str = "https://id.example";
@@ -32,13 +33,22 @@ pub(super) struct Desk {
 }
 
 impl Desk {
+    /// One site, one required scope.
     pub(super) fn new() -> Self {
+        Self::of(&format!(
+            "tls: off\nresource: {{url: {RESOURCE}, scopes: ['{SCOPE}']}}\n\
+             issuers: [{{issuer: {ISSUER}}}]\nupstream: {{address: unix:/run/backend.sock}}\n"
+        ))
+    }
+
+    /// With a configuration that trusts that issuer.
+    pub(super) fn of(configuration: &str) -> Self {
         let key = Ed25519KeyPair::from_seed_unchecked(&[7; 32]).unwrap();
         let x = URL_SAFE_NO_PAD.encode(key.public_key());
         let published = json!({ "kty": "OKP", "crv": "Ed25519", "kid": KEY_ID, "x": x });
         let keyring = Arc::new(Keyring::default());
         let set = json!({ "keys": [published] }).to_string();
-        let config = configuration();
+        let config = Config::parse(configuration).unwrap();
         let algorithms = &config.rules.issuers.first().unwrap().algorithms;
         keyring.replace(jwks::parse(set.as_bytes(), algorithms).unwrap().keys);
         Self { pipeline: pipeline(&config, keyring), key }
@@ -63,8 +73,18 @@ impl Desk {
         self.decide(&request)
     }
 
+    /// What becomes of a request.
+    pub(super) fn ask(&self, request: &Parts) -> Decision {
+        self.pipeline.decide(request, &Channel::default(), now())
+    }
+
+    /// What a permit is for.
+    pub(super) fn site(&self, permit: &Permit) -> &Site {
+        self.pipeline.site(permit).unwrap()
+    }
+
     fn decide(&self, request: &Parts) -> Option<Principal> {
-        admitted(&self.pipeline.decide(request, &Channel::default(), now()))
+        admitted(&self.ask(request))
     }
 }
 
@@ -103,12 +123,4 @@ fn admitted(decision: &Decision) -> Option<Principal> {
         | Decision::NeedIntrospection(_)
         | Decision::NeedBody => None,
     }
-}
-
-fn configuration() -> Config {
-    let text = format!(
-        "tls: off\nresource: {{url: {RESOURCE}, scopes: ['{SCOPE}']}}\n\
-         issuers: [{{issuer: {ISSUER}}}]\nupstream: {{address: unix:/run/backend.sock}}\n"
-    );
-    Config::parse(&text).unwrap()
 }

@@ -10,7 +10,10 @@
 
 pub mod config;
 mod desk;
+pub mod forwarding;
+pub mod headers;
 pub mod jose;
 pub mod jwks;
+pub mod path;
 pub mod proof;
 pub mod token;

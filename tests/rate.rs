@@ -360,3 +360,26 @@ fn what_is_public_is_never_limited() {
         assert_eq!(world.request("POST", "/mcp", &[]).status, 401);
     }
 }
+
+/// Told 429, the official clients of two eras take the server for an old one.
+#[test]
+fn who_finds_out_which_mcp_is_spoken_is_not_misled() {
+    let world = World::with("limits: {requests_per_principal: 1/h, failed_authentication: 2/h}");
+    assert_eq!(world.call(&world.issuer.token()).status, 200);
+    (0..2).for_each(|_| assert_eq!(world.call("bad").status, 401));
+    for (token, policy) in [
+        (world.issuer.token(), "\"principal\";q=1;w=3600"),
+        ("a.bad.token".into(), "\"failed-authentication\";q=2;w=3600"),
+    ] {
+        let bearer = format!("Bearer {token}");
+        let asks = |method| {
+            let headers = [("Authorization", bearer.as_str()), ("Mcp-Method", method)];
+            world.request("POST", "/mcp", &headers)
+        };
+        assert_eq!(asks("tools/list").status, 429);
+        let response = asks("server/discover");
+        assert_eq!(response.status, 503, "{response:?}");
+        assert!(response.header("retry-after").parse::<u64>().unwrap() > 1000);
+        assert_eq!(response.header("ratelimit-policy"), policy);
+    }
+}

@@ -46,7 +46,7 @@ pub enum Answer {
     Unclear(Unclear),
     /// 404: MCP's word for a session that has ended. Whose it is, is not said.
     UnknownSession(UnknownSession),
-    /// 429: later; and who is refused, if that is known.
+    /// 429, or 503: later; and who is refused, if that is known.
     Throttled(Spent, Option<Forbidden>),
     /// 503: we cannot judge now.
     NoKeys,
@@ -199,7 +199,7 @@ impl Answer {
                 StatusCode::FORBIDDEN
             }
             Self::Unclear(why) => why.status(),
-            Self::Throttled(..) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Throttled(spent, _) => spent.status(),
             Self::NoKeys | Self::NoIntrospection | Self::ProofsFull => {
                 StatusCode::SERVICE_UNAVAILABLE
             }

@@ -9,6 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use http::{HeaderMap, StatusCode};
+
 use super::proof::Ledger;
 use super::token::Principal;
 use crate::config::{Rate, Rates, Resource};
@@ -45,7 +47,7 @@ impl Limiter {
         let Some(rate) = self.rates.failed_authentication else { return Ok(()) };
         let usage = &self.ledger.usage;
         let room = usage.sources.check(self.source(source), rate, since_epoch(now));
-        room.map_err(|wait| Spent { what: What::Failures, quota: Quota::Rate(rate, wait) })
+        room.map_err(|wait| Spent::new(What::Failures, Quota::Rate(rate, wait)))
     }
 
     /// Counts a token or a proof that did not hold.
@@ -72,13 +74,13 @@ impl Limiter {
                 usage
                     .places
                     .take(principal(), most)
-                    .ok_or(Spent { what: What::Streams, quota: Quota::AtOnce(most) })?,
+                    .ok_or(Spent::new(What::Streams, Quota::AtOnce(most)))?,
             ),
             None => None,
         };
         let take = |mark: Mark, rate: Rate, what| {
             let taken = usage.callers.take(mark, rate, since_epoch(now));
-            taken.map_err(|wait| Spent { what, quota: Quota::Rate(rate, wait) })
+            taken.map_err(|wait| Spent::new(what, Quota::Rate(rate, wait)))
         };
         // The principal first: whoever is refused for their own sake uses up nothing that they share.
         if let Some(rate) = rates.requests_per_principal {
@@ -102,6 +104,7 @@ impl Limiter {
 pub struct Spent {
     what: What,
     quota: Quota,
+    status: StatusCode,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +123,22 @@ enum Quota {
 }
 
 impl Spent {
+    fn new(what: What, quota: Quota) -> Self {
+        Self { what, quota, status: StatusCode::TOO_MANY_REQUESTS }
+    }
+
+    /// As it is said to the sender of this head. Who finds out which MCP is spoken here takes a 429 for
+    /// the word of an old server, and speaks the old one from then on.
+    pub(super) fn said_to(self, head: &HeaderMap) -> Self {
+        let finds_out = head.get(METHOD).is_some_and(|method| method == DISCOVER);
+        let status = if finds_out { StatusCode::SERVICE_UNAVAILABLE } else { self.status };
+        Self { status, ..self }
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        self.status
+    }
+
     /// Its name wherever it is told of.
     pub(super) fn reason(self) -> Reason {
         match self.what {
@@ -183,6 +202,10 @@ impl fmt::Debug for Limiter {
         f.debug_tuple("Limiter").field(&self.rates).finish()
     }
 }
+
+/// MCP 2026-07-28: how a client begins that does not know yet which MCP the server speaks.
+const METHOD: &str = "mcp-method";
+const DISCOVER: &str = "server/discover";
 
 /// In seconds: most requests are over by then.
 const SOME_END: u64 = 5;

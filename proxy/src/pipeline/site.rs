@@ -193,7 +193,10 @@ impl Site {
         };
         match self.limiter.count(permit.principal(), case.now) {
             Ok(place) => Decision::Forward(permit.placed(place)),
-            Err(spent) => Decision::Answer(Answer::Throttled(spent, Some(permit.forfeit()))),
+            Err(spent) => {
+                let spent = spent.said_to(&case.request.headers);
+                Decision::Answer(Answer::Throttled(spent, Some(permit.forfeit())))
+            }
         }
     }
 
@@ -246,7 +249,7 @@ impl Site {
         token: BearerToken<'_>,
         case: &Case<'_>,
     ) -> Result<Result<VerifiedToken, Rejected>, Decision> {
-        let Case { channel, known, now, .. } = *case;
+        let Case { request, channel, known, now } = *case;
         if let Asked::About(told) = known.asked() {
             return Ok(self.verifier.learn(token, told, now));
         }
@@ -255,6 +258,7 @@ impl Site {
             (Recalled::Verdict(verdict), _) => return Ok(verdict),
             (Recalled::Nothing, Asked::Nobody) => {
                 let room = self.limiter.check_failures(channel.address, now);
+                let room = room.map_err(|spent| spent.said_to(&request.headers));
                 room.map_err(|spent| Decision::Answer(Answer::Throttled(spent, None)))?;
             }
             (Recalled::Nothing | Recalled::ToHaveHeld, _) => (),

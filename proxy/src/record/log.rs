@@ -1,5 +1,7 @@
 //! The log: JSON for machines, text for people, on stderr.
 
+mod visible;
+
 use std::io::{self, IsTerminal as _};
 
 use tracing::Level;
@@ -8,11 +10,13 @@ use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use visible::Visible;
 
 /// Starts the log of this process; a second call changes nothing.
 pub(crate) fn start(json: Option<bool>, level: Level) {
     let json = json.unwrap_or_else(|| !io::stderr().is_terminal());
-    let text = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_target(false);
+    let text =
+        tracing_subscriber::fmt::layer().with_writer(|| Visible(io::stderr())).with_target(false);
     let layer = if json {
         text.json().flatten_event(true).with_current_span(false).boxed()
     } else {

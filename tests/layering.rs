@@ -32,7 +32,7 @@ const LAYERS: &[Layer] = &[
     ("validate", &["config", "edge", "introspect", "outbound", "pipeline", "refresh", "server", "snapshot"], &["chrono", "http", "jsonwebtoken", "tokio"]),
     ("dev",      &["config", "outbound", "record", "server"],                  &["aws_lc_rs", "axum", "base64", "clap", "http", "jsonwebtoken", "rcgen", "serde", "serde_json", "tempfile", "thiserror", "tokio", "tracing", "url"]),
     ("cli",      &["config", "dev", "explain", "near", "reason", "record", "server", "validate"], &["clap", "thiserror", "tokio", "tracing"]),
-    ("lib",      &["cli"],                                                     &["rustls"]),
+    ("lib",      &["cli"],                                                     &["rustix", "rustls"]),
     ("main",     &[],                                                          &["mimalloc", "proxy"]),
 ];
 

@@ -32,11 +32,18 @@ fn range(text: &str) -> RangeInclusive<u32> {
     first.parse().unwrap_or(1)..=last.parse().unwrap_or(0)
 }
 
-/// `program`, to be run on one core, and not to outlive us however we end. Both tools become the
+/// `program`, to be run on one core, and [`bound`]. Both tools become the
 /// program, and so keep its process id.
 pub(crate) fn pinned(core: u32, program: &Path) -> Command {
+    let mut command = bound("taskset".as_ref());
+    command.arg("-c").arg(core.to_string()).arg(program);
+    command
+}
+
+/// `program`, not to outlive us however we end.
+pub(crate) fn bound(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "taskset", "-c"]).arg(core.to_string()).arg(program);
+    command.args(["--pdeathsig", "KILL"]).arg(program);
     command
 }
 
@@ -75,6 +82,14 @@ impl Process {
     pub(crate) fn last_words(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         log.lines().last().unwrap_or("it said nothing").to_owned()
+    }
+
+    /// Resident memory that is its own, in KiB.
+    pub(crate) fn resident(&self) -> io::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+        let kib = resident.and_then(|text| text.split_whitespace().next()?.parse().ok());
+        kib.ok_or_else(|| io::Error::other("/proc does not tell the memory"))
     }
 
     /// User and system time of all its threads so far.

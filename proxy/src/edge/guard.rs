@@ -15,10 +15,11 @@ use pingora_core::protocols::{
     TimingDigest, UniqueID, UniqueIDType,
 };
 use pingora_http::ResponseHeader;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufWriter, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use super::connection::{Connection, Phase};
+use super::gather::Gathered;
 use super::pulse::COMMENT;
 
 /// A plain or a TLS stream of pingora's.
@@ -56,7 +57,7 @@ impl<S> Transport for S where
 /// bound a second head at all. It also writes a small answer in two pieces unless they are buffered
 /// outside TLS.
 pub(super) struct Guarded<S> {
-    inner: BufWriter<S>,
+    inner: Gathered<S>,
     connection: Arc<Connection>,
     digest: Arc<ProxyDigest>,
     alarm: Option<Pin<Box<Sleep>>>,
@@ -72,7 +73,7 @@ impl<S: Transport> Guarded<S> {
         let user_data: Box<dyn std::any::Any + Send + Sync> = Box::new(Arc::clone(&connection));
         let digest = ProxyDigest::new(Box::new(unused), Some(user_data));
         Self {
-            inner: BufWriter::with_capacity(WRITE_BUFFER, stream),
+            inner: Gathered::new(stream),
             connection,
             digest: Arc::new(digest),
             alarm: None,
@@ -269,9 +270,6 @@ impl<S> fmt::Debug for Guarded<S> {
         f.write_str("a client's connection")
     }
 }
-
-/// Head and body of a small answer leave together.
-const WRITE_BUFFER: usize = 4096;
 
 /// How long the end of a connection may take.
 const GOODBYE: Duration = Duration::from_secs(5);

@@ -6,6 +6,7 @@
 
 mod connection;
 pub(crate) mod descriptors;
+mod gather;
 mod guard;
 pub mod introduction;
 mod pulse;
@@ -20,8 +21,8 @@ use std::time::Duration;
 use pingora_core::apps::ServerApp;
 use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::l4::stream::Stream;
-use pingora_core::protocols::tls::{TlsRef, TlsStream};
-use pingora_core::protocols::{ALPN, GetSocketDigest as _, SocketDigest};
+use pingora_core::protocols::tls::TlsRef;
+use pingora_core::protocols::{ALPN, GetSocketDigest as _, IO, SocketDigest};
 use pingora_core::{ErrorType, OrErr as _, Result};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
@@ -147,19 +148,20 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(
     if let Err(error) = kept_alive.and_then(|()| tcp.set_nodelay(true)) {
         return tracing::debug!(%error, "connection lost at once");
     }
-    let handshake = timeout(door.entrance.limits.handshake_timeout, door.greet(tcp, peer));
+    // In a box of its own: what a handshake needs is large, and a stream may stand for hours after it.
+    let greeting = Box::pin(door.greet(tcp, peer, start));
+    let handshake = timeout(door.entrance.limits.handshake_timeout, greeting);
     let stop = told_to_stop(door.stopped.clone());
     match tokio::select! { done = handshake => done, () = stop => return } {
-        Ok(Ok((Greeted::Plain(stream), caller))) => door.hand_over(*stream, caller, start).await,
-        Ok(Ok((Greeted::Tls(stream), caller))) => door.hand_over(*stream, caller, start).await,
+        Ok(Ok(greeted)) => door.hand_over(greeted).await,
         Ok(Err(_)) | Err(_) => door.entrance.traffic.failed_handshakes.inc(),
     }
 }
 
 /// A connection on which requests may come.
-enum Greeted {
-    Plain(Box<Stream>),
-    Tls(Box<TlsStream<Stream>>),
+struct Greeted {
+    stream: Box<dyn IO>,
+    connection: Arc<Connection>,
 }
 
 async fn told_to_stop(mut stopped: watch::Receiver<bool>) {
@@ -180,7 +182,7 @@ async fn is_left_over(connection: &Connection, stopped: watch::Receiver<bool>) {
 impl<A: ServerApp + Send + Sync + 'static> Door<A> {
     /// All that comes before the first request. Everything that a client says here is bounded in
     /// size, and by our caller in time.
-    async fn greet(&self, mut tcp: TcpStream, peer: SocketAddr) -> Result<(Greeted, Caller)> {
+    async fn greet(&self, mut tcp: TcpStream, peer: SocketAddr, start: Instant) -> Result<Greeted> {
         let proxies = &self.entrance.proxies;
         let mut caller = Caller { peer: peer.ip().to_canonical(), introduced: None };
         if proxies.client_from == ClientFrom::ProxyProtocol && proxies.trusts(caller.peer) {
@@ -192,14 +194,13 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
         // Fails only if it was set before, and it is a second old.
         drop(digest.peer_addr.set(Some(peer.into())));
         stream.set_socket_digest(digest);
-        let greeted = match &self.entrance.acceptor {
-            None => Greeted::Plain(Box::new(stream)),
-            Some(acceptor) => Greeted::Tls(Box::new(acceptor.tls_handshake(stream).await?)),
-        };
-        Ok((greeted, caller))
+        Ok(match &self.entrance.acceptor {
+            None => self.guard(stream, caller, start),
+            Some(acceptor) => self.guard(acceptor.tls_handshake(stream).await?, caller, start),
+        })
     }
 
-    async fn hand_over<S: guard::Transport>(&self, stream: S, caller: Caller, start: Instant) {
+    fn guard<S: guard::Transport>(&self, stream: S, caller: Caller, start: Instant) -> Greeted {
         // Of one that showed none, the digest is empty.
         let certificate = stream.get_ssl_digest();
         let certificate = certificate.and_then(|tls| tls.cert_digest.as_slice().try_into().ok());
@@ -211,10 +212,13 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
             caller,
         };
         let connection = Arc::new(Connection::new(opened, &self.entrance.limits));
-        let guarded = Guarded::new(stream, Arc::clone(&connection));
+        Greeted { stream: Box::new(Guarded::new(stream, Arc::clone(&connection))), connection }
+    }
+
+    async fn hand_over(&self, Greeted { stream, connection }: Greeted) {
         tokio::select! {
             // Handed back only by protocols that are not spoken here.
-            _none = self.app.process_new(Box::new(guarded), &self.stopped) => (),
+            _none = self.app.process_new(stream, &self.stopped) => (),
             () = is_left_over(&connection, self.stopped.clone()) => (),
         }
     }

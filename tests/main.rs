@@ -19,6 +19,7 @@ mod certificate;
 mod chaos;
 mod clients;
 mod conditions;
+mod deluge;
 mod dev;
 mod differential;
 mod door;

@@ -2,6 +2,7 @@
 
 mod caller;
 mod certificate;
+pub(crate) mod frames;
 mod h2;
 mod identity;
 mod introspection;

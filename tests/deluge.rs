@@ -1,0 +1,191 @@
+//! Connections by which one client would have the proxy do much for little: the others do not notice.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, ScopedJoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::harness::frames::{
+    self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PRIORITY, RST_STREAM,
+    SETTINGS, WINDOW_UPDATE, frame, head,
+};
+use crate::harness::{Identity, Wire, World};
+
+/// What one connection is made to do, again and again, until it is not listened to any more.
+type Flood = fn(&mut Frames, &str, u32) -> bool;
+
+const FLOODS: [(&str, Flood); 9] = [
+    ("requests that are taken back", resets),
+    ("good requests that are taken back", good_resets),
+    ("a head without end", continuations),
+    ("a head that grows when it is read", references),
+    ("settings", settings),
+    ("windows that open and close", windows),
+    ("pings", pings),
+    ("priorities", priorities),
+    ("pieces of a body with nothing in them", empty_pieces),
+];
+
+fn resets(frames: &mut Frames, _bearer: &str, turn: u32) -> bool {
+    let stream = turn * 2 + 1;
+    let request = head("GET", "/mcp", &[]);
+    frames.send(
+        &[frame(HEADERS, END_HEADERS | END_STREAM, stream, &request), cancel(stream)].concat(),
+    )
+}
+
+fn good_resets(frames: &mut Frames, bearer: &str, turn: u32) -> bool {
+    let stream = turn * 2 + 1;
+    let request = head("POST", "/mcp", &[("authorization", bearer), ("x-answer", "wait")]);
+    frames.send(&[frame(HEADERS, END_HEADERS, stream, &request), cancel(stream)].concat())
+}
+
+fn cancel(stream: u32) -> Vec<u8> {
+    frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])
+}
+
+fn continuations(frames: &mut Frames, _bearer: &str, turn: u32) -> bool {
+    match turn {
+        0 => frames.send(&frame(HEADERS, 0, 1, &head("GET", "/mcp", &[]))),
+        // By turns some, and none.
+        turn if turn % 2 == 0 => frames.send(&frame(CONTINUATION, 0, 1, &[])),
+        _ => frames.send(&frame(CONTINUATION, 0, 1, &frames::field("x-more", "more"))),
+    }
+}
+
+/// One field to be remembered, and thousands of references to it, of a byte each.
+fn references(frames: &mut Frames, _bearer: &str, turn: u32) -> bool {
+    let remembered = [&[0x40][..], &frames::text("x"), &frames::text(&"x".repeat(3000))].concat();
+    let bomb = [head("GET", "/mcp", &[]), remembered, vec![0xBE; 12_000]].concat();
+    frames.send(&frame(HEADERS, END_HEADERS | END_STREAM, turn * 2 + 1, &bomb))
+}
+
+fn settings(frames: &mut Frames, _bearer: &str, _turn: u32) -> bool {
+    frames.send(&frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100]).repeat(10))
+}
+
+fn windows(frames: &mut Frames, bearer: &str, turn: u32) -> bool {
+    if turn < 50 {
+        let request = head("GET", "/mcp", &[("authorization", bearer)]);
+        return frames.send(&frame(HEADERS, END_HEADERS | END_STREAM, turn * 2 + 1, &request));
+    }
+    let sized = |size: u32| frame(SETTINGS, 0, 0, &[&[0, 4][..], &size.to_be_bytes()].concat());
+    let opened = frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]);
+    frames.send(&[sized(0), sized((1 << 31) - 1), opened].concat())
+}
+
+fn pings(frames: &mut Frames, _bearer: &str, _turn: u32) -> bool {
+    frames.send(&frame(PING, 0, 0, &[7; 8]).repeat(10))
+}
+
+fn priorities(frames: &mut Frames, _bearer: &str, turn: u32) -> bool {
+    frames.send(&frame(PRIORITY, 0, turn * 2 + 1, &[0, 0, 0, 0, 16]).repeat(10))
+}
+
+fn empty_pieces(frames: &mut Frames, bearer: &str, turn: u32) -> bool {
+    if turn == 0 {
+        let request = head("POST", "/mcp", &[("authorization", bearer)]);
+        return frames.send(&frame(HEADERS, END_HEADERS, 1, &request));
+    }
+    frames.send(&frame(DATA, 0, 1, &[]).repeat(10))
+}
+
+/// Each flood on a few connections at once, of which some listen to what is said to them.
+#[test]
+fn a_flood_of_frames_ends_and_harms_nobody_else() {
+    let identity = Identity::new();
+    // The shipped ones are the same but longer.
+    let limits = "limits: {header_timeout: 3s, idle_timeout: 3s, body_timeout: 2s, \
+                  write_timeout: 2s, failed_authentication: off}";
+    let world = World::with(&format!("{}\n{limits}", identity.settings()));
+    let mut healthy = Healthy::new(&world, &identity);
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let before = healthy.median(200, || false);
+    let resident = resident(&world);
+    for (name, flood) in FLOODS {
+        let over = AtomicBool::new(false);
+        let during = thread::scope(|scope| {
+            let floods: Vec<_> = (0..CONNECTIONS)
+                .map(|number| {
+                    let (identity, bearer, gateway) = (&identity, &bearer, world.gateway);
+                    let listens = number % 2 == 0;
+                    scope.spawn(move || poured(gateway, identity, bearer, flood, listens))
+                })
+                .collect();
+            let latency = scope.spawn(|| healthy.median(50, || !over.load(Ordering::Relaxed)));
+            let ended: Vec<_> = floods.into_iter().map(ScopedJoinHandle::join).collect();
+            over.store(true, Ordering::Relaxed);
+            assert!(ended.into_iter().all(|ended| ended.unwrap()), "{name}: it goes on for ever");
+            latency.join().unwrap()
+        });
+        let grown = self::resident(&world).saturating_sub(resident);
+        eprintln!("{name}: {before:?} {during:?} {grown} KiB");
+        assert!(during < before * 10 + MOMENT, "{name}: {during:?} instead of {before:?}");
+        assert!(grown < BOUND, "{name}: {grown} KiB more are resident");
+    }
+}
+
+/// Whether the connection ends, in whatever way.
+fn poured(
+    gateway: SocketAddr,
+    identity: &Identity,
+    bearer: &str,
+    flood: Flood,
+    listens: bool,
+) -> bool {
+    let mut frames = Frames::connect(gateway, identity);
+    let began = Instant::now();
+    for turn in 0.. {
+        if !flood(&mut frames, bearer, turn) {
+            return true;
+        }
+        if listens && turn % 64 == 0 {
+            frames.listen();
+        }
+        if turn >= TURNS || began.elapsed() > LONG {
+            break;
+        }
+    }
+    frames.is_closed_within(Duration::from_secs(20))
+}
+
+/// A caller who has done nothing wrong.
+struct Healthy {
+    wire: Wire,
+    token: String,
+}
+
+impl Healthy {
+    fn new(world: &World, identity: &Identity) -> Self {
+        Self { wire: identity.connect(world.gateway), token: world.issuer.token() }
+    }
+
+    /// What a call takes mostly: of so many at least, and for as long as something goes on.
+    fn median(&mut self, least: usize, goes_on: impl Fn() -> bool) -> Duration {
+        let mut took = Vec::new();
+        while took.len() < least || goes_on() {
+            let began = Instant::now();
+            assert_eq!(self.wire.call(&self.token).status, 200);
+            took.push(began.elapsed());
+        }
+        took.sort();
+        took[took.len() / 2]
+    }
+}
+
+/// In KiB.
+fn resident(world: &World) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", world.proxy.0.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+const CONNECTIONS: usize = 4;
+/// Frames, or a few at once, on each connection.
+const TURNS: u32 = 20_000;
+const LONG: Duration = Duration::from_secs(4);
+/// What a machine does that has others to serve.
+const MOMENT: Duration = Duration::from_millis(50);
+/// What all of it may come to, in KiB.
+const BOUND: u64 = 32 << 10;

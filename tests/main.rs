@@ -40,6 +40,7 @@ mod policy;
 mod proof;
 mod rate;
 mod record;
+mod reload;
 mod revocation;
 mod session;
 mod siege;

@@ -1,4 +1,4 @@
-//! `/metrics`, `/livez` and `/readyz`, on a listener of their own. Read-only.
+//! `/metrics`, `/livez`, `/readyz` and `/generation`, on a listener of their own. Read-only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +12,14 @@ use serde_json::json;
 use crate::config::Source;
 use crate::edge::Connection;
 use crate::record::Recorder;
+use crate::reload::{Report, Reports};
 use crate::snapshot::Live;
 
 /// What operators and probes may ask.
 pub(crate) struct Admin {
     pub(crate) live: Arc<Live>,
+    /// Where the rules come from; none if they never change.
+    pub(crate) reports: Option<Arc<Reports>>,
     pub(crate) recorder: Recorder,
     /// Set once we are told to stop, so that nobody sends us more.
     pub(crate) stopping: Arc<AtomicBool>,
@@ -31,7 +34,12 @@ impl Admin {
             "/livez" => reply(StatusCode::OK, TEXT, b"alive\n".to_vec()),
             "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
-            _ => reply(StatusCode::NOT_FOUND, TEXT, b"/metrics, /livez, /readyz\n".to_vec()),
+            "/generation" => reply(StatusCode::OK, JSON, json!(self.report()).to_string().into()),
+            _ => reply(
+                StatusCode::NOT_FOUND,
+                TEXT,
+                b"/metrics, /livez, /readyz, /generation\n".to_vec(),
+            ),
         }
     }
 
@@ -44,13 +52,17 @@ impl Admin {
         }
     }
 
+    fn report(&self) -> Option<Arc<Report>> {
+        self.reports.as_ref().map(|reports| reports.current())
+    }
+
     fn ready(&self) -> http::Result<Response<Vec<u8>>> {
         let snapshot = self.live.pin();
         let stopping = self.stopping.load(Ordering::Relaxed);
-        let ready = !stopping && snapshot.has_all_keys();
+        let ready = snapshot.issuers.is_ready() && !stopping;
         let issuers: Vec<_> = snapshot
             .issuers
-            .iter()
+            .holders()
             .map(|holder| {
                 let issuer = holder.issuer.issuer.as_str();
                 match holder.issuer.source {
@@ -71,8 +83,13 @@ impl Admin {
             })
             .collect();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let detail = json!({ "ready": ready, "stopping": stopping, "issuers": issuers });
-        reply(status, "application/json", detail.to_string().into())
+        let detail = json!({
+            "ready": ready,
+            "stopping": stopping,
+            "issuers": issuers,
+            "config": self.report(),
+        });
+        reply(status, JSON, detail.to_string().into())
     }
 }
 
@@ -105,4 +122,5 @@ fn reply(status: StatusCode, kind: &str, body: Vec<u8>) -> http::Result<Response
         .body(body)
 }
 
+const JSON: &str = "application/json";
 const TEXT: &str = "text/plain; charset=utf-8";

@@ -19,20 +19,22 @@ use http::request::Parts;
 use tokio::sync::watch;
 
 use crate::config::{self, Config, Source, TrustedIssuer};
+use crate::holder::KeyHolder;
 use crate::keys::KeySet;
 use crate::outbound::{CannotFetch, Outbound};
-use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::authenticate::Told;
 use crate::pipeline::authorize::{Permit, Ruling};
 use crate::pipeline::channel::Channel;
 use crate::pipeline::known::Known;
 use crate::pipeline::proof::Ledger;
+use crate::pipeline::revocation::Revocations;
 use crate::pipeline::token::{Inquiry, Shown};
+use crate::pipeline::{Cells, Decision, Pipeline};
 use crate::record::Recorder;
 use crate::refresh;
 use crate::revoke::{NoList, Watcher};
-use crate::snapshot::{KeyHolder, Snapshot};
+use crate::snapshot;
 pub(crate) use print::{Account, Ending};
 pub(crate) use sent::{Sent, Unsendable};
 
@@ -78,9 +80,16 @@ pub(crate) async fn account(
 ) -> Result<Account, CannotExplain> {
     let mut secret = [0; 32];
     aws_lc_rs::rand::fill(&mut secret).map_err(|_| CannotExplain::Random)?;
-    let snapshot = Snapshot::new(&config.rules, &config.boot.limits, Arc::new(Ledger::new(secret)));
-    read_revocations(&config, &snapshot).await?;
-    let mut asking = Asking { outbound: Outbound::new(&config.boot.outbound)?, reach, snapshot };
+    let Config { boot, rules } = &config;
+    let issuers: Vec<KeyHolder> = rules.issuers.iter().map(KeyHolder::new).collect();
+    let cells = Cells {
+        keyrings: issuers.iter().map(|holder| Arc::clone(&holder.keyring)).collect(),
+        revocations: read_revocations(&config).await?,
+        ledger: Arc::new(Ledger::new(secret)),
+    };
+    let pipeline = snapshot::pipeline(rules, &boot.limits, &cells);
+    let outbound = Outbound::new(&boot.outbound)?;
+    let mut asking = Asking { outbound, reach, pipeline, issuers };
     let mut case = Case::new(config, sent);
     let verdict = asking.decide(&mut case).await;
     case.ruling = match &verdict {
@@ -90,13 +99,14 @@ pub(crate) async fn account(
     Ok(Account::new(&case, verdict))
 }
 
-async fn read_revocations(config: &Config, snapshot: &Snapshot) -> Result<(), CannotExplain> {
-    let Some(file) = config.rules.revocations.clone() else { return Ok(()) };
+async fn read_revocations(config: &Config) -> Result<Arc<Revocations>, CannotExplain> {
+    let revocations = Arc::default();
+    let Some(file) = config.rules.revocations.clone() else { return Ok(revocations) };
     let issuers = config.rules.issuers.iter().map(|trusted| trusted.issuer.clone()).collect();
     let gauges = Recorder::new()?.revocations();
-    let cell = Arc::clone(&snapshot.revocations);
+    let cell = Arc::clone(&revocations);
     Watcher::start(file, issuers, cell, gauges, watch::channel(0).0).await?;
-    Ok(())
+    Ok(revocations)
 }
 
 impl Case {
@@ -132,12 +142,13 @@ impl Case {
 struct Asking {
     outbound: Outbound,
     reach: Reach,
-    snapshot: Snapshot,
+    pipeline: Pipeline,
+    issuers: Vec<KeyHolder>,
 }
 
 impl Asking {
     async fn decide(&mut self, case: &mut Case) -> Verdict {
-        let pipeline = &self.snapshot.pipeline;
+        let pipeline = &self.pipeline;
         let resource = pipeline.protects(&case.request).map(|site| site.resource().as_str());
         let mut sites = case.config.rules.sites.iter();
         case.site = sites.find(|site| Some(site.resource.as_str()) == resource).cloned();
@@ -161,7 +172,7 @@ impl Asking {
     /// Of the issuer that the token names, if it is trusted: no other is asked.
     async fn fetch_keys(&self, case: &mut Case) {
         let Some(name) = case.named_issuer() else { return };
-        let mut holders = self.snapshot.issuers.iter();
+        let mut holders = self.issuers.iter();
         let Some(holder) = holders.find(|holder| holder.issuer.issuer.as_str() == name) else {
             return;
         };
@@ -178,7 +189,7 @@ impl Asking {
     /// The one issuer that is asked, about this token.
     async fn ask(&self, case: &mut Case, inquiry: Inquiry) -> Option<Arc<Told>> {
         let asked = |holder: &&KeyHolder| matches!(holder.issuer.source, Source::Introspection(_));
-        let holder = self.snapshot.issuers.iter().find(asked)?;
+        let holder = self.issuers.iter().find(asked)?;
         case.issuer = Some(holder.issuer.clone());
         if self.reach == Reach::Nobody {
             case.trouble = Some("nobody is asked with --offline".to_owned());

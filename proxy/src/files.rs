@@ -52,6 +52,34 @@ impl Watched {
     }
 }
 
+/// What is tried when it has been seen twice alike, because nobody is in the middle of writing it then.
+pub(crate) struct Settling<T> {
+    seen: T,
+    tried: T,
+}
+
+impl<T: Clone + PartialEq> Settling<T> {
+    /// `now` is in force.
+    pub(crate) fn new(now: T) -> Self {
+        Self { seen: now.clone(), tried: now }
+    }
+
+    /// Notes what is there now; tells whether to try it.
+    pub(crate) fn has_settled(&mut self, now: &T) -> bool {
+        let settled = *now == self.seen && *now != self.tried;
+        self.seen.clone_from(now);
+        if settled {
+            self.tried.clone_from(now);
+        }
+        settled
+    }
+
+    /// It is tried as it is.
+    pub(crate) fn hurry(&mut self, now: &T) {
+        self.tried.clone_from(now);
+    }
+}
+
 fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
@@ -101,6 +129,17 @@ mod tests {
         let read = || Ok(b"new".to_vec());
         assert_eq!(file.read_by(read, PATIENCE).await.unwrap(), b"new", "not what came too late");
         assert_eq!(file.read_by(read, PATIENCE).await.unwrap(), b"new");
+    }
+
+    #[test]
+    fn what_changes_is_tried_once_and_only_when_it_stands_still() {
+        let mut file = Settling::new(1);
+        let told = [1, 1, 2, 3, 3, 3, 1, 1, 1, 4, 1, 1].map(|now| file.has_settled(&now));
+        let tried: Vec<usize> = (0..told.len()).filter(|&at| told[at]).collect();
+        assert_eq!(tried, [4, 7]);
+        assert!(!file.has_settled(&5));
+        file.hurry(&5);
+        assert!(!file.has_settled(&5), "it was tried");
     }
 
     #[tokio::test]

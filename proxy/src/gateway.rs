@@ -22,17 +22,15 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
-use tokio::sync::watch;
 
 use crate::config::{Boot, TrustedProxies};
 use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
-use crate::introspect::Introspector;
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::known::Known;
 use crate::record::Recorder;
-use crate::refresh::{Looked, Refreshers};
+use crate::refresh::Looked;
 use crate::snapshot::Live;
 use crate::stream::Changes;
 use crate::upstream::{Line, Peers};
@@ -42,9 +40,7 @@ use downstream::DRAIN;
 /// Pingora's view of the proxy.
 pub(crate) struct Gateway {
     live: Arc<Live>,
-    refreshers: Refreshers,
     changes: Changes,
-    introspector: Introspector,
     recorder: Recorder,
     peers: Peers,
     proxies: TrustedProxies,
@@ -54,19 +50,10 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(
-        live: Arc<Live>,
-        refreshers: Refreshers,
-        revoked: watch::Receiver<u64>,
-        introspector: Introspector,
-        recorder: Recorder,
-        boot: &Boot,
-    ) -> Self {
+    pub(crate) fn new(live: Arc<Live>, changes: Changes, recorder: Recorder, boot: &Boot) -> Self {
         Self {
             live,
-            changes: Changes { keys: refreshers.changes(), revocations: revoked },
-            refreshers,
-            introspector,
+            changes,
             recorder,
             peers: Peers::new(boot.limits.body_timeout),
             proxies: boot.proxies.clone(),
@@ -85,16 +72,14 @@ impl Gateway {
             let decision =
                 snapshot.pipeline.decide_knowing(request, &exchange.channel(), &known, now());
             match decision {
-                Decision::NeedKey(key) => match self.refreshers.look_again(key).await {
+                Decision::NeedKey(key) => match snapshot.issuers.look_again(key).await {
                     Looked::Again => known.keys_are_new(),
                     Looked::InVain => return Ok(Decision::Answer(Answer::NoKeys)),
                 },
-                Decision::NeedIntrospection(inquiry) => {
-                    match self.introspector.ask(inquiry).await {
-                        Some(told) => known.token_is(told),
-                        None => return Ok(Decision::Answer(Answer::NoIntrospection)),
-                    }
-                }
+                Decision::NeedIntrospection(inquiry) => match snapshot.issuers.ask(inquiry).await {
+                    Some(told) => known.token_is(told),
+                    None => return Ok(Decision::Answer(Answer::NoIntrospection)),
+                },
                 Decision::NeedBody => match body::read(session, exchange).await? {
                     Ok(body) => known.body_is(body),
                     Err(answer) => return Ok(Decision::Answer(answer)),

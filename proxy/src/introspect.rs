@@ -11,39 +11,37 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{Introspection, Source};
+use crate::holder::KeyHolder;
 use crate::outbound::Outbound;
 use crate::pipeline::authenticate::Told;
 use crate::pipeline::token::{Digest, Inquiry};
 use crate::record::{InquiryCounts, Recorder};
-use crate::snapshot::KeyHolder;
 use inquirer::Inquirer;
 pub(crate) use inquirer::Unanswered;
 
-/// Where requests ask. Without an issuer that is asked, nobody is there.
-pub(crate) struct Introspector(Option<mpsc::Sender<Ask>>);
+/// Where requests ask about the tokens of one issuer.
+#[derive(Clone)]
+pub(crate) struct Introspector(mpsc::Sender<Ask>);
 
 impl Introspector {
-    /// Opens the desk of the one issuer that may be asked.
+    /// Opens the issuer's desk, which is there until nobody can ask any more.
     pub(crate) fn start(
-        holders: &[KeyHolder],
+        holder: &KeyHolder,
+        introspection: &Introspection,
         outbound: &Outbound,
         recorder: &Recorder,
         tasks: &mut JoinSet<()>,
     ) -> Self {
-        let desk = |holder: &KeyHolder| {
-            let Source::Introspection(introspection) = &holder.issuer.source else { return None };
-            let (asks, inbox) = mpsc::channel(INBOX);
-            tasks.spawn(Desk::new(inbox, holder, introspection, outbound, recorder).run());
-            Some(asks)
-        };
-        Self(holders.iter().find_map(desk))
+        let (asks, inbox) = mpsc::channel(INBOX);
+        tasks.spawn(Desk::new(inbox, holder, introspection, outbound, recorder).run());
+        Self(asks)
     }
 
     /// Waits for the issuer's answer. All who ask about the same token share it.
     pub(crate) async fn ask(&self, inquiry: Inquiry) -> Option<Arc<Told>> {
         let (reply, flight) = oneshot::channel();
         // A desk that is overrun refuses at once.
-        self.0.as_ref()?.try_send(Ask { inquiry, reply }).ok()?;
+        self.0.try_send(Ask { inquiry, reply }).ok()?;
         let mut flight = flight.await.ok()?;
         let landed = flight.wait_for(Option::is_some).await.ok()?;
         landed.as_ref()?.clone()

@@ -19,7 +19,8 @@
 //! the configuration, the request's head, what is known of its connection, and the time. Without a
 //! [`pipeline::authorize::Permit`] no phase reaches the upstream. Beside them `refresh` keeps each
 //! issuer's keys current, `introspect` asks the issuer whose tokens are opaque, `revoke` keeps the list
-//! of what is revoked, and `stream` ends what outlasts its token.
+//! of what is revoked, `stream` ends what outlasts its token, and `reload` notices that the rules are others,
+//! of which `generation` makes the next generation.
 
 mod admin;
 mod cli;
@@ -31,6 +32,8 @@ mod exchange;
 mod explain;
 mod files;
 mod gateway;
+mod generation;
+mod holder;
 mod introspect;
 pub mod keys;
 mod near;
@@ -39,10 +42,12 @@ pub mod pipeline;
 mod reason;
 mod record;
 mod refresh;
+mod reload;
 mod revoke;
 mod server;
 mod snapshot;
 mod stream;
+mod trust;
 mod upstream;
 mod validate;
 

@@ -17,72 +17,71 @@ use std::time::Duration;
 
 use http::HeaderValue;
 use tokio::sync::{Mutex, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::config::{KeySource, Source};
+use crate::holder::KeyHolder;
 use crate::keys::jwks::Skipped;
 use crate::outbound::Outbound;
-use crate::pipeline::authenticate::UnknownKey;
 use crate::record::Recorder;
-use crate::snapshot::KeyHolder;
-use bell::{Bell, Watchman};
+use bell::Watchman;
 use budget::Budget;
 use keep::Keep;
 use source::{Found, Publication};
 
-pub(crate) use bell::Looked;
+pub(crate) use bell::{Bell, Looked};
 pub(crate) use source::NoKeys;
 
-/// Where requests ring when they meet an unknown key. One bell an issuer that has keys.
-pub(crate) struct Refreshers {
-    bells: Vec<Option<Bell>>,
-    changes: watch::Receiver<u64>,
+/// Starts looking after issuers, and holds what all of them share.
+pub(crate) struct Refresh {
+    outbound: Outbound,
+    recorder: Recorder,
+    tell: watch::Sender<u64>,
+    everybody: Arc<Mutex<Budget>>,
 }
 
-impl Refreshers {
-    /// Starts fetching for every issuer.
-    pub(crate) fn start(
-        holders: &[KeyHolder],
-        outbound: &Outbound,
-        recorder: &Recorder,
-        tasks: &mut JoinSet<()>,
-    ) -> Self {
-        let (tell, changes) = watch::channel(0);
-        let now = Instant::now();
-        let everybody = Arc::new(Mutex::new(Budget::of_all(now)));
-        let start = |holder: &KeyHolder| {
-            let Source::Keys(place) = &holder.issuer.source else {
-                tasks.spawn(endpoint::keep_known(holder.clone(), outbound.clone()));
-                return None;
-            };
-            let gauges = recorder.keys(holder.issuer.issuer.as_str());
-            let (bell, watchman) = Bell::new(Arc::clone(&holder.keyring), gauges.clone());
-            let worker = Worker {
-                source: Publication::new(&holder.issuer, place, outbound),
-                place: place.clone(),
-                keep: Keep::new(holder, gauges, tell.clone()),
-                watchman,
-                budget: Budget::of_one(now),
-                everybody: Arc::clone(&everybody),
-            };
-            tasks.spawn(worker.run());
-            Some(bell)
-        };
-        Self { bells: holders.iter().map(start).collect(), changes }
+impl Refresh {
+    pub(crate) fn new(outbound: Outbound, recorder: Recorder) -> Self {
+        let everybody = Arc::new(Mutex::new(Budget::of_all(Instant::now())));
+        Self { outbound, recorder, tell: watch::Sender::new(0), everybody }
     }
 
-    /// Waits for a look at the issuer's keys that began after this call. All who wait share it.
-    pub(crate) async fn look_again(&self, key: UnknownKey) -> Looked {
-        match self.bells.get(key.issuer) {
-            Some(Some(bell)) => bell.look_again(key.mark).await,
-            Some(None) | None => Looked::InVain,
+    /// Starts fetching an issuer's keys.
+    pub(crate) fn start(
+        &self,
+        holder: &KeyHolder,
+        place: &KeySource,
+        tasks: &mut JoinSet<()>,
+    ) -> (Bell, AbortHandle) {
+        let gauges = self.recorder.keys(holder.issuer.issuer.as_str());
+        let (bell, watchman) = Bell::new(Arc::clone(&holder.keyring), gauges.clone());
+        let worker = Worker {
+            source: Publication::new(&holder.issuer, place, &self.outbound),
+            place: place.clone(),
+            keep: Keep::new(holder, gauges, self.tell.clone()),
+            watchman,
+            budget: Budget::of_one(Instant::now()),
+            everybody: Arc::clone(&self.everybody),
+        };
+        (bell, tasks.spawn(worker.run()))
+    }
+
+    /// Starts looking where an issuer is asked.
+    pub(crate) fn keep_endpoint(&self, holder: &KeyHolder, tasks: &mut JoinSet<()>) -> AbortHandle {
+        tasks.spawn(endpoint::keep_known(holder.clone(), self.outbound.clone()))
+    }
+
+    /// Drops the keys of an issuer that is not trusted any more.
+    pub(crate) fn forget(&self, holder: &KeyHolder) {
+        if holder.keyring.empty() {
+            self.tell.send_modify(|changes| *changes += 1);
         }
     }
 
     /// Ticks when any issuer's keys change, or go.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.clone()
+        self.tell.subscribe()
     }
 }
 

@@ -5,6 +5,7 @@ mod prepared;
 use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,10 +21,9 @@ use crate::admin::Admin;
 use crate::config::{Config, Limits, TrustedProxies};
 use crate::edge::{Edge, Entrance};
 use crate::gateway::Gateway;
-use crate::introspect::Introspector;
+use crate::generation::Generations;
 use crate::record::Traffic;
-use crate::refresh::Refreshers;
-use crate::snapshot::Live;
+use crate::reload::{Proposal, Reloader};
 use prepared::Obstacle;
 pub(crate) use prepared::{CannotStart, Prepared};
 
@@ -31,38 +31,43 @@ pub(crate) use prepared::{CannotStart, Prepared};
 pub(crate) struct Server {
     gateway: Edge,
     admin: Edge,
-    background: JoinSet<()>,
+    generations: Generations,
+    reloader: Option<Reloader>,
     stopping: Arc<AtomicBool>,
     shutdown_timeout: Duration,
 }
 
 impl Server {
-    /// Binds, then serves. Nothing is bound unless everything can be.
-    pub(crate) async fn start(config: Config) -> Result<Self, CannotStart> {
-        let prepared = Prepared::new(config).await?;
-        let Prepared { boot, snapshot, outbound, acceptor, recorder, list, revoked, .. } = prepared;
+    /// Binds, then serves. Nothing is bound unless everything can be. `origin` is where the configuration
+    /// was read, and what was read there, if it is to be read again.
+    pub(crate) async fn start(
+        config: Config,
+        origin: Option<(PathBuf, String)>,
+    ) -> Result<Self, CannotStart> {
+        let Prepared { boot, rules, outbound, tls, recorder, makings } =
+            Prepared::new(config).await?;
+        let reloader = origin
+            .map(|(path, text)| Reloader::new(path, text, recorder.reloads()))
+            .transpose()
+            .map_err(Obstacle::Signals)?;
         let listener = bind("listen", boot.listen)?;
         let admin_listener = bind("admin.listen", boot.admin)?;
 
-        let mut background = JoinSet::new();
-        if let Some(list) = list {
-            background.spawn(list.run());
-        }
-        let refreshers =
-            Refreshers::start(&snapshot.issuers, &outbound, &recorder, &mut background);
-        let introspector =
-            Introspector::start(&snapshot.issuers, &outbound, &recorder, &mut background);
-        let live = Arc::new(Live::new(snapshot));
-        let gateway = Gateway::new(
-            Arc::clone(&live),
-            refreshers,
-            revoked,
-            introspector,
-            recorder.clone(),
-            &boot,
-        );
+        let mut generations = Generations::begin(&boot, &rules, makings, &outbound);
+        let acceptor = tls.map(|(acceptor, certificates)| {
+            generations.tasks().spawn(certificates.run());
+            acceptor
+        });
+        let live = generations.live();
+        let changes = generations.changes();
+        let gateway = Gateway::new(Arc::clone(live), changes, recorder.clone(), &boot);
         let stopping = Arc::new(AtomicBool::new(false));
-        let admin = Admin { live, recorder: recorder.clone(), stopping: Arc::clone(&stopping) };
+        let admin = Admin {
+            live: Arc::clone(live),
+            reports: reloader.as_ref().map(Reloader::reports),
+            recorder: recorder.clone(),
+            stopping: Arc::clone(&stopping),
+        };
 
         let proxy = Arc::new(proxy(gateway, &boot.limits));
         let entrance = Entrance {
@@ -76,7 +81,8 @@ impl Server {
                 .map_err(|error| Obstacle::Bind("listen", boot.listen, error))?,
             admin: Edge::start(admin_listener, admin_entrance(&boot.limits)?, Arc::new(admin))
                 .map_err(|error| Obstacle::Bind("admin.listen", boot.admin, error))?,
-            background,
+            generations,
+            reloader,
             stopping,
             shutdown_timeout: boot.shutdown_timeout,
         })
@@ -92,13 +98,24 @@ impl Server {
         self.admin.address()
     }
 
-    /// Ends when something that must run for ever has broken. Without it keys would never grow old,
-    /// nobody could be turned away any more, or nobody would hear who knocks.
-    pub(crate) async fn broken(&mut self) {
-        tokio::select! {
-            () = broken(&mut self.background) => (),
-            () = self.gateway.broken() => (),
-            () = self.admin.broken() => (),
+    /// Takes over what changes, and ends only when something that must run for ever has broken. Without
+    /// that keys would never grow old, nobody could be turned away any more, or nobody would hear who
+    /// knocks.
+    pub(crate) async fn run(&mut self) {
+        loop {
+            let Self { gateway, admin, generations, reloader, .. } = self;
+            let proposal = tokio::select! {
+                () = broken(generations.tasks()) => return,
+                () = gateway.broken() => return,
+                () = admin.broken() => return,
+                proposal = proposed(reloader) => proposal,
+            };
+            let Some(reloader) = reloader else { continue };
+            let Proposal { config, sha256 } = proposal;
+            match generations.next(&config).await {
+                Ok(()) => reloader.taken(sha256),
+                Err(why) => reloader.refused(Some(sha256), why.to_string()),
+            }
         }
     }
 
@@ -109,15 +126,22 @@ impl Server {
         if cut > 0 {
             tracing::warn!(connections = cut, "cut at the end of shutdown_timeout");
         }
-        self.background.shutdown().await;
+        self.generations.tasks().shutdown().await;
         self.admin.drain(Duration::ZERO).await;
     }
 }
 
+async fn proposed(reloader: &mut Option<Reloader>) -> Proposal {
+    match reloader {
+        Some(reloader) => reloader.proposed().await,
+        None => pending().await,
+    }
+}
+
 async fn broken(tasks: &mut JoinSet<()>) {
-    // Some have nothing to do, and end by themselves.
+    // Some have nothing to do, and end by themselves; others are not needed any more.
     while let Some(ended) = tasks.join_next().await {
-        if ended.is_err() {
+        if ended.is_err_and(|error| error.is_panic()) {
             return;
         }
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
@@ -22,6 +22,8 @@ pub(crate) struct World {
     pub(crate) admin: SocketAddr,
     pub(crate) proxy: Process,
     pub(crate) log: Receiver<String>,
+    /// The configuration's file.
+    pub(crate) path: PathBuf,
     _directory: TempDir,
 }
 
@@ -68,7 +70,14 @@ impl World {
         let mut proxy = Process(proxy.spawn().unwrap());
         let log = follow(&mut proxy.0);
         let [gateway, admin] = listening(&log);
-        Self { issuer, upstream, gateway, admin, proxy, log, _directory: directory }
+        Self { issuer, upstream, gateway, admin, proxy, log, path, _directory: directory }
+    }
+
+    /// Writes another configuration, all at once, as a program that cares would.
+    pub(crate) fn configure(&self, settings: &str) {
+        let new = self.path.with_extension("new");
+        fs::write(&new, configuration(&self.issuer, &self.upstream, settings)).unwrap();
+        fs::rename(new, &self.path).unwrap();
     }
 
     pub(crate) fn connect(&self) -> Wire {

@@ -1,6 +1,7 @@
 //! The command line: one file per verb.
 
 mod explain;
+mod reload;
 mod run;
 mod validate;
 
@@ -22,6 +23,8 @@ enum Verb {
     Run(run::Args),
     /// Say whether a configuration would start, and whether what it needs is there.
     Validate(validate::Args),
+    /// Say whether the running proxy has taken its changed configuration over.
+    Reload(reload::Args),
     /// Say why a request is refused, or what a code in the log means.
     Explain(Box<explain::Args>),
     /// Try it on a laptop: a gateway, a backend and an identity provider in one command.
@@ -33,6 +36,7 @@ pub(crate) fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::Run(args) => run::run(&args),
         Verb::Validate(args) => validate::run(&args),
+        Verb::Reload(args) => reload::run(&args),
         Verb::Explain(args) => explain::run(&args),
         #[cfg(feature = "dev")]
         Verb::Dev(options) => crate::dev::run(options),

@@ -20,8 +20,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> ExitCode {
-    let config = match Config::load(&args.config) {
-        Ok(config) => config,
+    let read =
+        Config::text(&args.config).and_then(|text| Ok((Config::of(&args.config, &text)?, text)));
+    let (config, text) = match read {
+        Ok(read) => read,
         Err(invalid) => return refuse(&invalid),
     };
     let json = match config.boot.log.format {
@@ -34,26 +36,26 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    let code = runtime.block_on(serve(config));
+    let code = runtime.block_on(serve(config, (args.config.clone(), text)));
     // A thread that a dead mount keeps would be waited for for ever.
     runtime.shutdown_background();
     code
 }
 
-async fn serve(config: Config) -> ExitCode {
+async fn serve(config: Config, origin: (PathBuf, String)) -> ExitCode {
     // Before anything is bound: a signal must never find the default handler in its place.
     let told = match told_to_stop() {
         Ok(told) => told,
         Err(error) => return refuse(&error),
     };
-    let mut server = match Server::start(config).await {
+    let mut server = match Server::start(config, Some(origin)).await {
         Ok(server) => server,
         Err(why) => return refuse(&why),
     };
     tracing::info!(gateway = %server.gateway(), admin = %server.admin(), "listening");
     let code = tokio::select! {
         () = told => ExitCode::SUCCESS,
-        () = server.broken() => {
+        () = server.run() => {
             // Whoever starts us again gets a whole one.
             tracing::error!("a part that must run for ever has broken: this is a bug");
             ExitCode::from(EX_SOFTWARE)

@@ -32,7 +32,7 @@ pub use network::Network;
 pub use policy::{Lists, Need, Over, Pattern, Policy, Rule, Targets};
 pub use proxies::{ClientFrom, TrustedProxies};
 pub use rate::{Rate, Rates};
-pub use secret::Secret;
+pub use secret::{Secret, files as files_meant};
 pub use site::{Authorization, Forward, Origins, Site, Upstream};
 pub use source::{ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Source};
 
@@ -48,8 +48,17 @@ pub struct Config {
 impl Config {
     /// Reads and checks the file at `path`.
     pub fn load(path: &Path) -> Result<Self, Invalid> {
-        let text = fs::read_to_string(path).map_err(|error| Invalid::unreadable(path, &error))?;
-        Self::parse(&text).map_err(|invalid| invalid.of(path))
+        Self::of(path, &Self::text(path)?)
+    }
+
+    /// What is written in the file at `path`.
+    pub fn text(path: &Path) -> Result<String, Invalid> {
+        fs::read_to_string(path).map_err(|error| Invalid::unreadable(path, &error))
+    }
+
+    /// Checks what was read from `path`.
+    pub fn of(path: &Path, text: &str) -> Result<Self, Invalid> {
+        Self::parse(text).map_err(|invalid| invalid.of(path))
     }
 
     /// Checks a configuration held in memory.
@@ -59,7 +68,7 @@ impl Config {
 }
 
 /// What the process is built from.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boot {
     /// Where clients connect.
     pub listen: SocketAddr,
@@ -77,6 +86,23 @@ pub struct Boot {
     pub log: Log,
     /// How long requests in flight may take to end once told to stop.
     pub shutdown_timeout: Duration,
+}
+
+impl Boot {
+    /// The settings in which `other` differs.
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let same = [
+            ("listen", self.listen == other.listen),
+            ("tls", self.tls == other.tls),
+            ("trusted_proxies", self.proxies == other.proxies),
+            ("admin", self.admin == other.admin),
+            ("limits", self.limits == other.limits),
+            ("outbound", self.outbound == other.outbound),
+            ("log", self.log == other.log),
+            ("shutdown_timeout", self.shutdown_timeout == other.shutdown_timeout),
+        ];
+        same.into_iter().filter(|(_, same)| !same).map(|(setting, _)| setting).collect()
+    }
 }
 
 /// Who terminates TLS.
@@ -105,7 +131,7 @@ pub enum ClientCertificates {
 }
 
 /// Bounds on what a client can make us hold or wait for.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections open at once.
     pub connections: usize,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::path::PathBuf;
 
 use super::invalid::Wrong;
 
@@ -25,6 +26,12 @@ pub(super) fn expand(written: &str) -> Result<String, Wrong> {
     }
     expanded.push_str(rest);
     Ok(expanded)
+}
+
+/// The files that a text refers to, or may refer to.
+pub fn files(text: &str) -> Vec<PathBuf> {
+    let after = text.split("${file:").skip(1);
+    after.filter_map(|rest| rest.split_once('}')).map(|(path, _)| path.into()).collect()
 }
 
 fn resolve(reference: &str) -> Result<String, Wrong> {
@@ -56,7 +63,7 @@ fn from_environment(name: &str) -> Result<String, Wrong> {
 }
 
 /// A value that is used and never shown.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
@@ -108,6 +115,13 @@ mod tests {
     #[test]
     fn a_secret_is_not_shown() {
         assert_eq!(format!("{:?}", Secret::new("s3cret".into())), "Secret(…)");
+    }
+
+    #[test]
+    fn the_files_that_are_meant_are_told() {
+        let text = "a: ${file:/one}\nb: Basic ${HOME} ${file:/two}!\nc: ${file:/open";
+        assert_eq!(files(text), [PathBuf::from("/one"), PathBuf::from("/two")]);
+        assert!(files("a: b").is_empty());
     }
 
     #[test]

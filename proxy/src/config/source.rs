@@ -8,7 +8,7 @@ use url::Url;
 use super::Secret;
 
 /// Who says whether a token is good.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// We do, by the issuer's keys: its tokens are signed JWTs.
     Keys(KeySource),
@@ -35,7 +35,7 @@ pub enum KeySource {
 }
 
 /// How an issuer is asked about its tokens.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Introspection {
     /// Where.
     pub endpoint: IntrospectionEndpoint,

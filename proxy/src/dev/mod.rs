@@ -192,7 +192,7 @@ async fn gateway(settings: &Settings<'_>, seat: Seat) -> Result<Server, Failed> 
     log::start(None, config.boot.log.level);
     // Who takes the port right now makes the start fail, and nothing worse.
     drop(seat);
-    let server = Server::start(config).await?;
+    let server = Server::start(config, None).await?;
     ready(server.admin()).await?;
     Ok(server)
 }

@@ -11,10 +11,10 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use crate::config::{ClientAuthentication, Introspection, IntrospectionEndpoint};
+use crate::holder::KeyHolder;
 use crate::outbound::{Failed, Outbound};
 use crate::pipeline::authenticate::Told;
 use crate::pipeline::token::Inquiry;
-use crate::snapshot::KeyHolder;
 
 /// Knows where to ask, and as whom.
 pub(super) struct Inquirer {

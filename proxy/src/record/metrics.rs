@@ -2,10 +2,12 @@
 
 mod keys;
 mod register;
+mod reload;
 mod tokens;
 mod traffic;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use prometheus::{
@@ -16,6 +18,7 @@ use super::Outcome;
 pub(crate) use keys::KeyGauges;
 use keys::KeyMetrics;
 use register::{counters, gauges, register};
+pub(crate) use reload::{CertificateGauges, ReloadGauges};
 use tokens::TokenMetrics;
 pub(crate) use tokens::{InquiryCounts, RevocationGauges};
 pub(crate) use traffic::Traffic;
@@ -34,6 +37,8 @@ struct Metrics {
     keys: KeyMetrics,
     revocations: RevocationGauges,
     traffic: Traffic,
+    reloads: ReloadGauges,
+    certificate: CertificateGauges,
     inquiries: IntCounterVec,
     shadows: IntCounterVec,
     failed_conditions: IntCounterVec,
@@ -56,6 +61,8 @@ impl Recorder {
             keys: KeyMetrics::new(&all)?,
             revocations: RevocationGauges::new(&all)?,
             traffic: Traffic::new(&all)?,
+            reloads: ReloadGauges::new(&all)?,
+            certificate: CertificateGauges::new(&all)?,
             inquiries: counters(
                 &all,
                 "postern_introspections_total",
@@ -107,6 +114,21 @@ impl Recorder {
         self.0.traffic.clone()
     }
 
+    /// What becomes of the configuration's file.
+    pub(crate) fn reloads(&self) -> ReloadGauges {
+        self.0.reloads.clone()
+    }
+
+    /// The certificate that clients are shown.
+    pub(crate) fn certificate(&self) -> CertificateGauges {
+        self.0.certificate.clone()
+    }
+
+    /// Says nothing more about an issuer.
+    pub(crate) fn forget_issuer(&self, issuer: &str) {
+        self.0.keys.forget(issuer);
+    }
+
     /// The metrics of one configured issuer.
     pub(crate) fn keys(&self, issuer: &str) -> KeyGauges {
         self.0.keys.of(issuer)
@@ -121,7 +143,9 @@ impl Recorder {
     pub(crate) fn verdicts(&self, remembered: u64, evicted: u64) {
         let tokens = &self.0.tokens;
         tokens.kept.set(i64::try_from(remembered).unwrap_or(i64::MAX));
-        tokens.evicted.inc_by(evicted.saturating_sub(tokens.evicted.get()));
+        // Other rules begin to count anew.
+        let before = tokens.evicted_before.swap(evicted, Ordering::Relaxed);
+        tokens.evicted.inc_by(evicted.checked_sub(before).unwrap_or(evicted));
     }
 
     /// The metrics of one issuer that is asked about its tokens.

@@ -4,7 +4,9 @@ pub(crate) mod log;
 mod metrics;
 
 use crate::reason::Reason;
-pub(crate) use metrics::{InquiryCounts, KeyGauges, Recorder, RevocationGauges, Traffic};
+pub(crate) use metrics::{
+    CertificateGauges, InquiryCounts, KeyGauges, Recorder, ReloadGauges, RevocationGauges, Traffic,
+};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

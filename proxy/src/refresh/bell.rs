@@ -22,7 +22,7 @@ pub(crate) enum Looked {
 }
 
 /// One issuer's: any number may ring, and all of them share the next look.
-pub(super) struct Bell {
+pub(crate) struct Bell {
     call: Arc<Call>,
     seen: watch::Receiver<Progress>,
     waiting: Semaphore,
@@ -65,8 +65,8 @@ impl Bell {
         (Self { call, seen, waiting, keyring, absent, gauges }, watchman)
     }
 
-    /// Waits for a look that began after this call.
-    pub(super) async fn look_again(&self, mark: Digest) -> Looked {
+    /// Waits for a look at the issuer's keys that began after this call. All who wait share it.
+    pub(crate) async fn look_again(&self, mark: Digest) -> Looked {
         if self.is_absent(mark) {
             return Looked::Again;
         }

@@ -8,8 +8,8 @@ use super::metadata::{self, Member};
 use super::schedule::{USUAL, after};
 use super::source::NoKeys;
 use crate::config::{Introspection, IntrospectionEndpoint, Source};
+use crate::holder::KeyHolder;
 use crate::outbound::Outbound;
-use crate::snapshot::KeyHolder;
 
 /// The one writer of an endpoint that is discovered. What was known stays when that fails.
 pub(super) async fn keep_known(holder: KeyHolder, outbound: Outbound) {

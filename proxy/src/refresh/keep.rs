@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use super::source::NoKeys;
+use crate::holder::KeyHolder;
 use crate::keys::KeySet;
 use crate::keys::jwks::{Parsed, Skipped};
 use crate::record::KeyGauges;
-use crate::snapshot::KeyHolder;
 
 /// An issuer's keyring, and what was said about it so far.
 pub(super) struct Keep {

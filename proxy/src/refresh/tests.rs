@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::*;
-use crate::config::{Config, OutboundRules};
+use crate::config::{Config, OutboundRules, Source};
 use crate::pipeline::token::Digest;
 
 const KEY: &str = r#"{"kty":"EC","crv":"P-256","kid":"ID","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
@@ -35,11 +35,15 @@ fn holder(source: &str, max_age: Duration) -> KeyHolder {
     KeyHolder { issuer, keyring: Arc::default(), endpoint: Arc::default() }
 }
 
-fn start(holder: &KeyHolder, tasks: &mut JoinSet<()>) -> Refreshers {
+/// Tells of changes of its keys.
+fn start(holder: &KeyHolder, tasks: &mut JoinSet<()>) -> watch::Receiver<u64> {
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     let outbound = Outbound::new(&OutboundRules::default()).unwrap();
     let recorder = Recorder::new().unwrap();
-    Refreshers::start(std::slice::from_ref(holder), &outbound, &recorder, tasks)
+    let Source::Keys(place) = &holder.issuer.source else { panic!("it has keys") };
+    let refresh = Refresh::new(outbound, recorder);
+    drop(refresh.start(holder, place, tasks));
+    refresh.changes()
 }
 
 #[tokio::test]
@@ -49,7 +53,7 @@ async fn keys_that_nobody_vouches_for_any_more_go_and_come_back_as_new_ones() {
     write(&path, "1");
     let holder = holder(&format!("file: '{}'", path.display()), Duration::from_secs(2));
     let mut tasks = JoinSet::new();
-    let mut changes = start(&holder, &mut tasks).changes();
+    let mut changes = start(&holder, &mut tasks);
 
     changes.wait_for(|ticks| *ticks == 1).await.unwrap();
     let first = holder.keyring.current().unwrap().generation();
@@ -68,7 +72,7 @@ async fn keys_go_on_time_though_the_issuer_keeps_us_waiting() {
     let source = format!("url: 'http://{}'", listener.local_addr().unwrap());
     let holder = holder(&source, Duration::from_secs(1));
     let mut tasks = JoinSet::new();
-    let mut changes = start(&holder, &mut tasks).changes();
+    let mut changes = start(&holder, &mut tasks);
 
     let _first = serve(&listener).await;
     changes.wait_for(|ticks| *ticks == 1).await.unwrap();
@@ -85,7 +89,7 @@ async fn keys_of_an_issuer_that_answers_never_go() {
     let source = format!("url: 'http://{}'", listener.local_addr().unwrap());
     let holder = holder(&source, Duration::from_secs(1));
     let mut tasks = JoinSet::new();
-    let changes = start(&holder, &mut tasks).changes();
+    let changes = start(&holder, &mut tasks);
     for _ in 0..5 {
         let look = timeout(Duration::from_secs(5), serve(&listener));
         drop(look.await.expect("a look, before the keys are too old"));

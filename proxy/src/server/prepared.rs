@@ -6,27 +6,24 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use pingora_core::listeners::tls::Acceptor;
-use tokio::sync::watch;
 
 use crate::config::{Boot, Config, Rules, Tls};
 use crate::edge::descriptors::{self, TooFew};
-use crate::edge::tls::{self, NoTls};
+use crate::edge::tls::{self, Certificates, NoCertificate};
+use crate::generation::Makings;
 use crate::outbound::{CannotFetch, Outbound};
 use crate::pipeline::proof::Ledger;
 use crate::record::Recorder;
-use crate::revoke::{NoList, Watcher};
-use crate::snapshot::Snapshot;
+use crate::revoke::NoList;
 
 /// Made, and good; nothing is bound and nobody was asked.
 pub(crate) struct Prepared {
     pub(crate) boot: Boot,
     pub(crate) rules: Rules,
-    pub(crate) snapshot: Snapshot,
     pub(crate) outbound: Outbound,
-    pub(super) acceptor: Option<Acceptor>,
+    pub(super) tls: Option<(Acceptor, Certificates)>,
     pub(super) recorder: Recorder,
-    pub(super) list: Option<Watcher>,
-    pub(super) revoked: watch::Receiver<u64>,
+    pub(super) makings: Makings,
 }
 
 impl Prepared {
@@ -34,41 +31,27 @@ impl Prepared {
     pub(crate) async fn new(config: Config) -> Result<Self, CannotStart> {
         let Config { boot, rules } = config;
         let recorder = Recorder::new().map_err(Obstacle::Metrics)?;
-        let snapshot = Snapshot::new(&rules, &boot.limits, ledger()?);
+        let ledger = ledger()?;
         let mut obstacles = Obstacles::default();
         obstacles.none(descriptors::make_room(&boot.limits));
-        let acceptor = obstacles.none(acceptor(&boot.tls));
-        let (revoke, revoked) = watch::channel(0);
-        let list = obstacles.none(list(&rules, &snapshot, &recorder, revoke).await);
+        let tls = obstacles.none(tls(&boot.tls, &recorder));
         let outbound = obstacles.none(Outbound::new(&boot.outbound));
-        match (acceptor, list, outbound) {
-            (Some(acceptor), Some(list), Some(outbound)) if obstacles.0.is_empty() => {
-                Ok(Self { boot, rules, snapshot, outbound, acceptor, recorder, list, revoked })
+        let makings = Makings::new(&boot.limits, &rules, &recorder, ledger).await;
+        let makings = obstacles.none(makings);
+        match (tls, outbound, makings) {
+            (Some(tls), Some(outbound), Some(makings)) if obstacles.0.is_empty() => {
+                Ok(Self { boot, rules, outbound, tls, recorder, makings })
             }
             _ => Err(CannotStart(obstacles.0)),
         }
     }
 }
 
-fn acceptor(tls: &Tls) -> Result<Option<Acceptor>, NoTls> {
-    match tls {
-        Tls::Here { certificate, key, client_certificates } => {
-            tls::acceptor(certificate, key, *client_certificates).map(Some)
-        }
-        Tls::Off => Ok(None),
-    }
-}
-
-async fn list(
-    rules: &Rules,
-    snapshot: &Snapshot,
-    recorder: &Recorder,
-    revoke: watch::Sender<u64>,
-) -> Result<Option<Watcher>, NoList> {
-    let Some(file) = rules.revocations.clone() else { return Ok(None) };
-    let cell = Arc::clone(&snapshot.revocations);
-    let issuers = rules.issuers.iter().map(|trusted| trusted.issuer.clone()).collect();
-    Watcher::start(file, issuers, cell, recorder.revocations(), revoke).await.map(Some)
+fn tls(tls: &Tls, recorder: &Recorder) -> Result<Option<(Acceptor, Certificates)>, Obstacle> {
+    let Tls::Here { certificate, key, client_certificates } = tls else { return Ok(None) };
+    let certificates = Certificates::start(certificate, key, recorder.certificate())?;
+    let acceptor = tls::acceptor(certificates.shown(), *client_certificates)?;
+    Ok(Some((acceptor, certificates)))
 }
 
 fn ledger() -> Result<Arc<Ledger>, Obstacle> {
@@ -99,7 +82,11 @@ pub(crate) enum Obstacle {
     #[error("{0}")]
     Descriptors(#[from] TooFew),
     #[error("tls: {0}")]
-    Tls(#[from] NoTls),
+    Certificate(#[from] NoCertificate),
+    #[error("tls: it cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("the signals cannot be listened for: {0}")]
+    Signals(#[source] io::Error),
     #[error("{0}")]
     Revocations(#[from] NoList),
     #[error("{0}")]

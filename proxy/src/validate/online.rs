@@ -13,18 +13,18 @@ use tokio::time::timeout;
 use super::summary::{algorithms, upstream};
 use super::{Finding, Grade};
 use crate::config::{Site, Source, Tls, Upstream};
-use crate::edge::tls::{Dated, NoTls, dated};
+use crate::edge::tls::{Dated, NoCertificate, dated};
+use crate::holder::KeyHolder;
 use crate::introspect::ask_once;
 use crate::outbound::Outbound;
 use crate::pipeline::token::Inquiry;
 use crate::refresh::look_once;
 use crate::server::Prepared;
-use crate::snapshot::KeyHolder;
 
 /// Tells of each check as soon as it is done.
 pub(crate) async fn check(prepared: &Prepared, mut tell: impl FnMut(Finding)) {
-    for holder in &prepared.snapshot.issuers {
-        for finding in issuer(holder, &prepared.outbound).await {
+    for holder in prepared.rules.issuers.iter().map(KeyHolder::new) {
+        for finding in issuer(&holder, &prepared.outbound).await {
             tell(finding);
         }
     }
@@ -157,7 +157,7 @@ fn names(path: &Path, sites: &[Site]) -> Vec<Finding> {
     foreign.map(finding).collect()
 }
 
-fn unreadable(subject: &str, why: &NoTls) -> Finding {
+fn unreadable(subject: &str, why: &NoCertificate) -> Finding {
     Finding::new(Grade::Bad, subject, why.to_string())
 }
 

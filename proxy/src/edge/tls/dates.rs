@@ -4,7 +4,7 @@ use std::path::Path;
 
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
-use super::{NoTls, chain};
+use super::certificate::{NoCertificate, chain, read};
 
 /// One certificate of a file, as far as it can be read. Times are seconds since 1970.
 pub(crate) struct Dated {
@@ -15,8 +15,8 @@ pub(crate) struct Dated {
 }
 
 /// All of a PEM file, in its order.
-pub(crate) fn dated(path: &Path) -> Result<Vec<Dated>, NoTls> {
-    let read = |der: &[u8]| {
+pub(crate) fn dated(path: &Path) -> Result<Vec<Dated>, NoCertificate> {
+    let one = |der: &[u8]| {
         let (_, certificate) = X509Certificate::from_der(der).ok()?;
         let alternative = certificate.subject_alternative_name().ok().flatten();
         let names = alternative.iter().flat_map(|names| &names.value.general_names);
@@ -28,7 +28,7 @@ pub(crate) fn dated(path: &Path) -> Result<Vec<Dated>, NoTls> {
             not_after: certificate.validity().not_after.timestamp(),
         })
     };
-    Ok(chain(path)?.iter().filter_map(|der| read(der)).collect())
+    Ok(chain(path, &read(path)?)?.iter().filter_map(|der| one(der)).collect())
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a server goes by no other kind of name")]

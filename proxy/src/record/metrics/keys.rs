@@ -55,6 +55,15 @@ impl KeyMetrics {
         })
     }
 
+    /// What was counted stays; what is no longer so goes.
+    pub(super) fn forget(&self, issuer: &str) {
+        for gauges in [&self.keys, &self.skipped] {
+            // The only failure there is: it was never there.
+            drop(gauges.remove_label_values(&[issuer]));
+        }
+        drop(self.fetched_at.remove_label_values(&[issuer]));
+    }
+
     pub(super) fn of(&self, issuer: &str) -> KeyGauges {
         KeyGauges {
             fetched: self.fetches.with_label_values(&[issuer, "ok"]),

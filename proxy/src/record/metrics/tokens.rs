@@ -1,5 +1,7 @@
 //! Tokens that were accepted, what is remembered of them, and what was revoked.
 
+use std::sync::atomic::AtomicU64;
+
 use prometheus::{IntCounter, IntGauge, Registry};
 
 use super::register::{counter, counters, gauge};
@@ -11,6 +13,8 @@ pub(super) struct TokenMetrics {
     pub(super) verified: IntCounter,
     pub(super) kept: IntGauge,
     pub(super) evicted: IntCounter,
+    /// As it was told the last time.
+    pub(super) evicted_before: AtomicU64,
 }
 
 impl TokenMetrics {
@@ -30,6 +34,7 @@ impl TokenMetrics {
                 "postern_verdicts_evicted_total",
                 "Verdicts that had to make room for others.",
             )?,
+            evicted_before: AtomicU64::new(0),
         })
     }
 }

@@ -33,7 +33,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 use tokens::{ISSUER, Issuer, RESOURCE};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::{TcpStream, UnixListener};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_rustls::TlsConnector;

@@ -73,9 +73,11 @@ fn bench() -> Result<(), Box<dyn Error>> {
             println!("{name}: {limit} open files are enough for {streams} streams only");
         }
         let [before, after] = runtime.block_on(measure(kind, usize::try_from(streams)?))?;
-        let each = (after.saturating_sub(before)) as f64 / streams as f64;
+        let tenths = after.saturating_sub(before) * 10 / streams.max(1);
         println!(
-            "{name}: {streams} streams, {before} KiB before, {after} KiB after: {each:.1} KiB each"
+            "{name}: {streams} streams, {before} KiB before, {after} KiB after: {}.{} KiB each",
+            tenths / 10,
+            tenths % 10
         );
     }
     Ok(())

@@ -120,7 +120,6 @@ fn a_flood_of_frames_ends_and_harms_nobody_else() {
             latency.join().unwrap()
         });
         let grown = self::resident(&world).saturating_sub(resident);
-        eprintln!("{name}: {before:?} {during:?} {grown} KiB");
         assert!(during < before * 10 + MOMENT, "{name}: {during:?} instead of {before:?}");
         assert!(grown < BOUND, "{name}: {grown} KiB more are resident");
     }

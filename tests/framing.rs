@@ -161,6 +161,40 @@ fn a_head_of_another_grammar_is_refused() {
     }
 }
 
+/// pingora answers these by itself, before there is a request.
+#[test]
+fn what_cannot_be_read_is_refused_in_our_own_words() {
+    let world = World::start();
+    for (line, status, label) in [
+        ("POST /mcp HTTP/1.1\r\n: x", 400, "torn"),
+        ("CONNECT mcp.example:443 HTTP/1.1", 405, "bad_method"),
+    ] {
+        let counted = format!("postern_requests_total{{outcome=\"{label}\"}}");
+        for before in [0.0, 1.0] {
+            let mut wire = world.connect();
+            if before > 0.0 {
+                // The second request of a connection, too.
+                assert_eq!(wire.call(&world.issuer.token()).status, 200);
+                world.upstream.next();
+            }
+            wire.send(format!("{line}\r\nHost: mcp.example\r\n\r\n"));
+            let response = wire.response(false);
+            assert_eq!(response.status, status, "{response:?}");
+            assert!(response.headers("server").is_empty(), "{response:?}");
+            assert_eq!(response.header("content-type"), "application/json");
+            assert_eq!(response.header("cache-control"), "no-store");
+            assert_eq!(response.header("connection"), "close");
+            let body: Value = serde_json::from_str(&response.body).unwrap();
+            assert_eq!(body["error"], "invalid_request");
+            assert!(wire.is_closed());
+            assert!((world.metric(&counted) - before - 1.0).abs() < 0.1, "{label}");
+            let told = world.log_line(&format!("\"outcome\":\"{label}\""));
+            assert!(told.contains("127.0.0.1") && told.contains(&status.to_string()), "{told}");
+        }
+    }
+    world.upstream.saw_nothing();
+}
+
 #[test]
 fn a_path_with_two_readings_is_refused() {
     let world = World::start();
@@ -208,6 +242,35 @@ fn an_absolute_target_is_judged_by_its_path_and_for_this_host() {
     assert_eq!(response.status, 200);
     let seen = world.upstream.next();
     assert!(seen.head.starts_with("POST /mcp?q=1 HTTP/1.1\r\n"), "{}", seen.head);
+}
+
+/// Where the target ends is where every reader ends it.
+#[test]
+fn a_line_with_odd_blanks_is_refused() {
+    let world = World::with("resource: {url: https://mcp.example, scopes: [mcp:read]}");
+    for line in [
+        "POST  /mcp HTTP/1.1",
+        "POST /mcp  HTTP/1.1",
+        "POST /mcp /x HTTP/1.1",
+        "POST mcp HTTP/1.1",
+        "POST ?a HTTP/1.1",
+        "POST * HTTP/1.1",
+        "POST mcp.example:443 HTTP/1.1",
+        "POST http:mcp HTTP/1.1",
+        "POST ftp://mcp.example/ HTTP/1.1",
+        "POST /mcp HTTP/1.1 ",
+        "POST\t/mcp HTTP/1.1",
+        "POST /mcp\tHTTP/1.1",
+        "POST /mcp\x0bx HTTP/1.1",
+        " POST /mcp HTTP/1.1",
+    ] {
+        let claims = world.issuer.claims().set("aud", "https://mcp.example");
+        let token = format!("Authorization: Bearer {}", world.issuer.key.sign(&claims));
+        let raw = Raw::good(&world).line(line).without("Authorization").with(&token);
+        let response = raw.send(&world).response(false);
+        assert_eq!(response.status, 400, "{line:?} {response:?}");
+        world.upstream.saw_nothing();
+    }
 }
 
 #[test]

@@ -30,6 +30,7 @@ mod framing;
 mod fuzz;
 mod harness;
 mod headers;
+mod idle;
 mod introspection;
 mod keys;
 mod layering;

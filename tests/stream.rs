@@ -44,6 +44,34 @@ fn events_arrive_one_by_one() {
     }
 }
 
+/// From the backend's writing to the client's reading, most times: of the first event and of any other.
+#[track_caller]
+fn pass_at_once(world: &World, mut hear: impl FnMut() -> String) {
+    let mut took: Vec<Duration> = (0..101)
+        .map(|number| {
+            let began = Instant::now();
+            world.upstream.say(&number.to_string());
+            assert_eq!(hear(), format!("data: {number}\n\n"));
+            began.elapsed()
+        })
+        .collect();
+    took.sort();
+    assert!(took[50] < Duration::from_millis(5), "{took:?}");
+}
+
+#[test]
+fn an_event_passes_within_five_milliseconds() {
+    let identity = Identity::new();
+    let (plain, secure) = (World::start(), World::with(&identity.settings()));
+    let mut wire = open(&plain, "GET");
+    pass_at_once(&plain, || wire.chunk());
+    let bearer = format!("Bearer {}", secure.issuer.token());
+    let headers = [("authorization", bearer.as_str()), ("x-answer", "stream")];
+    let mut client = H2::connect(secure.gateway, &identity);
+    let mut answer = client.open("GET", "/mcp", &headers, "").unwrap();
+    pass_at_once(&secure, || answer.piece().unwrap().unwrap());
+}
+
 /// Each is said after `data: `, and a blank line after it.
 const EVENTS: [&str; 6] = [
     "{}\nid: 1/7\nevent: message\nretry: 3000",

@@ -85,7 +85,7 @@ impl Process {
     }
 
     /// Resident memory that is its own, in KiB.
-    #[allow(dead_code, reason = "one of the two benches that this file is part of asks for it")]
+    #[allow(dead_code, reason = "the other bench weighs them")]
     pub(crate) fn resident(&self) -> io::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));

@@ -143,6 +143,11 @@ impl Connection {
         self.active.load(Ordering::Acquire) == 0
     }
 
+    /// Whether an HTTP/1.1 head is still being read, so that whatever is answered is about no request.
+    pub(super) fn has_no_request(&self) -> bool {
+        !self.opened.is_h2 && self.phase() == Phase::Head
+    }
+
     /// How long the client may take nothing of what is written.
     pub(super) fn write_timeout(&self) -> Duration {
         self.write_timeout

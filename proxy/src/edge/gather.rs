@@ -153,7 +153,7 @@ mod tests {
                 gathered.shutdown().await.unwrap();
             };
             let mut heard = Vec::new();
-            let (_, read) = tokio::join!(speak, theirs.read_to_end(&mut heard));
+            let ((), read) = tokio::join!(speak, theirs.read_to_end(&mut heard));
             assert_eq!((read.unwrap(), heard == said), (said.len(), true), "{takes}");
         }
     }

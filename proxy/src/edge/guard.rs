@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,6 +21,8 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use super::connection::{Connection, Phase};
 use super::gather::Gathered;
 use super::pulse::COMMENT;
+use super::refusal::in_our_words;
+use crate::record::Traffic;
 
 /// A plain or a TLS stream of pingora's.
 pub(super) trait Transport:
@@ -63,10 +65,12 @@ pub(super) struct Guarded<S> {
     alarm: Option<Pin<Box<Sleep>>>,
     write_alarm: Option<Pin<Box<Sleep>>>,
     pulse: Option<Pin<Box<Sleep>>>,
+    traffic: Traffic,
+    refused: bool,
 }
 
 impl<S: Transport> Guarded<S> {
-    pub(super) fn new(stream: S, connection: Arc<Connection>) -> Self {
+    pub(super) fn new(stream: S, connection: Arc<Connection>, traffic: Traffic) -> Self {
         // The digest is pingora's only way to carry something of ours to the requests; it insists
         // on the head of a CONNECT answer.
         let unused = ResponseHeader::from(http::Response::new(()).into_parts().0);
@@ -79,6 +83,8 @@ impl<S: Transport> Guarded<S> {
             alarm: None,
             write_alarm: None,
             pulse: None,
+            traffic,
+            refused: false,
         }
     }
 
@@ -102,6 +108,18 @@ impl<S: Transport> Guarded<S> {
                 self.connection.pulse().flushed();
             }
         }
+    }
+
+    /// Takes what pingora answers before there is a request, and says it in our words.
+    fn refuse(&mut self, cx: &mut Context<'_>, theirs: &[u8]) -> Poll<io::Result<usize>> {
+        if !self.refused {
+            let (status, ours) = in_our_words(theirs);
+            // Nothing is waiting to be written, so that the buffer has room and takes all of it.
+            ready!(Pin::new(&mut self.inner).poll_write(cx, ours.as_bytes()))?;
+            self.refused = true;
+            self.traffic.unread(status, self.connection.caller().peer);
+        }
+        Poll::Ready(Ok(theirs.len()))
     }
 
     /// Whether what the connection waits for is overdue. If not, the reader is woken in time.
@@ -176,6 +194,9 @@ impl<S: Transport> AsyncWrite for Guarded<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.connection.has_no_request() {
+            return this.refuse(cx, bytes);
+        }
         this.connection.pulse().writes();
         let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
         this.unless_stuck(written, cx)
@@ -202,6 +223,10 @@ impl<S: Transport> AsyncWrite for Guarded<S> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.connection.has_no_request() {
+            let theirs: Vec<u8> = pieces.iter().flat_map(|piece| piece.iter().copied()).collect();
+            return this.refuse(cx, &theirs);
+        }
         this.connection.pulse().writes();
         let written = Pin::new(&mut this.inner).poll_write_vectored(cx, pieces);
         this.unless_stuck(written, cx)

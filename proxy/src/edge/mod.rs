@@ -10,6 +10,7 @@ mod gather;
 mod guard;
 pub mod introduction;
 mod pulse;
+mod refusal;
 pub(crate) mod tls;
 
 use std::io;
@@ -212,7 +213,9 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
             caller,
         };
         let connection = Arc::new(Connection::new(opened, &self.entrance.limits));
-        Greeted { stream: Box::new(Guarded::new(stream, Arc::clone(&connection))), connection }
+        let traffic = self.entrance.traffic.clone();
+        let stream = Box::new(Guarded::new(stream, Arc::clone(&connection), traffic));
+        Greeted { stream, connection }
     }
 
     async fn hand_over(&self, Greeted { stream, connection }: Greeted) {

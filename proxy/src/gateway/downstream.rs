@@ -31,9 +31,16 @@ pub(super) fn misframed(session: &Session) -> Option<Misframed> {
         .then_some(Misframed::Length)
 }
 
-/// A path, or a whole URL with a path in it (RFC 9112 section 3.2), which pingora has taken out.
+/// A path, or a whole URL with a path in it (RFC 9112 section 3.2), which pingora has taken out. Of
+/// anything else, and of a line with a blank too many, it makes the path `/`.
 fn names_a_path(request: &RequestHeader) -> bool {
-    request.uri.path_and_query().is_some_and(|target| target.as_str().starts_with('/'))
+    let written = request.raw_path();
+    let is_url = || {
+        let scheme = written.split(|&byte| byte == b':').next().unwrap_or_default();
+        [&b"http"[..], b"https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
+    };
+    (written.starts_with(b"/") || is_url())
+        && request.uri.path_and_query().is_some_and(|target| target.as_str().starts_with('/'))
 }
 
 /// Answering a request whose body has not been read costs the client its connection. Small bodies

@@ -55,12 +55,12 @@ impl Recorder {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self(Arc::new(Metrics {
             forwarded: requests.with_label_values(&[Outcome::Forwarded.reason().code()]),
+            traffic: Traffic::new(&all, requests.clone())?,
             requests,
             seconds: register(&all, request_seconds()?)?,
             tokens: TokenMetrics::new(&all)?,
             keys: KeyMetrics::new(&all)?,
             revocations: RevocationGauges::new(&all)?,
-            traffic: Traffic::new(&all)?,
             reloads: ReloadGauges::new(&all)?,
             certificate: CertificateGauges::new(&all)?,
             inquiries: counters(

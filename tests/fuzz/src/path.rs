@@ -83,7 +83,10 @@ impl House {
                 Some(Place::Public)
             }
             Decision::Answer(_) => Some(Place::Nowhere),
-            other => panic!("{other:?} without a token"),
+            decision @ (Decision::Forward(_)
+            | Decision::NeedKey(_)
+            | Decision::NeedIntrospection(_)
+            | Decision::NeedBody) => panic!("{decision:?} without a token"),
         };
         let passed = self.tokens.iter().filter(|(_, token)| {
             request.headers.insert(header::AUTHORIZATION, token.clone());
@@ -103,18 +106,16 @@ fn where_it_stands(host: &str, path: &str) -> Place {
     const KNOWN: &str = "oauth-protected-resource";
     let segments: Vec<&str> = path.split('/').skip(1).collect();
     // Some clients put a slash at the end.
-    let unslashed = match segments.as_slice() {
-        [all @ .., ""] => all,
-        all => all,
-    };
+    let unslashed = segments.strip_suffix(&[""]).unwrap_or(&segments);
     match (host, unslashed) {
-        ("mcp.example", [".well-known", KNOWN, "mcp"]) => Place::Public,
-        ("mcp.example", [".well-known", KNOWN, "mcp", "inner"]) => Place::Public,
         ("mcp.example", ["mcp", "inner", ..]) => Place::Endpoint(INNER),
         ("mcp.example", ["mcp", ..]) => Place::Endpoint(OUTER),
-        ("mcp.example", []) => Place::Public,
+        (
+            "mcp.example",
+            [".well-known", KNOWN, "mcp"] | [".well-known", KNOWN, "mcp", "inner"] | [],
+        )
+        | ("whole.example", [".well-known", KNOWN]) => Place::Public,
         ("mcp.example", ["health" | "healthz"]) if segments.len() == 1 => Place::Public,
-        ("whole.example", [".well-known", KNOWN]) => Place::Public,
         ("whole.example", _) => Place::Endpoint(WHOLE),
         _ => Place::Nowhere,
     }

@@ -14,16 +14,17 @@ impl<W: Write> Write for Visible<W> {
             self.0.write_all(line)?;
             return Ok(line.len());
         };
-        let mut visible = String::with_capacity(line.len() * 2);
+        let mut visible = Vec::with_capacity(line.len() * 2);
         for c in text.chars() {
-            match c {
-                c if !is_unseen(c) => visible.push(c),
-                c => c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| {
-                    visible.push_str(&format!("\\u{unit:04x}"));
-                }),
+            if is_unseen(c) {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    write!(visible, "\\u{unit:04x}")?;
+                }
+            } else {
+                visible.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             }
         }
-        self.0.write_all(visible.as_bytes())?;
+        self.0.write_all(&visible)?;
         Ok(line.len())
     }
 

@@ -1,25 +1,39 @@
 //! What the listener counts.
 
-use prometheus::{IntCounter, IntGauge, Registry};
+use std::net::IpAddr;
 
-use super::register::{counter, gauge};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry};
 
-/// Connections, not requests.
+use super::register::{counter, counters, gauge};
+use crate::reason::Reason;
+
+/// Connections, and what never became a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Traffic {
     pub(crate) open: IntGauge,
     pub(crate) refused: IntCounter,
     pub(crate) failed_handshakes: IntCounter,
+    requests: IntCounterVec,
 }
 
 impl Traffic {
     /// Counted, and shown to nobody: the admin listener's own connections.
     pub(crate) fn unseen() -> prometheus::Result<Self> {
-        Self::new(&Registry::new())
+        let nowhere = Registry::new();
+        let requests = counters(&nowhere, "unseen", "Counted by nobody.", &["outcome"])?;
+        Self::new(&nowhere, requests)
     }
 
-    pub(super) fn new(all: &Registry) -> prometheus::Result<Self> {
+    /// What was answered though no request could be read, or none would be.
+    pub(crate) fn unread(&self, status: u16, peer: IpAddr) {
+        let reason = if status == 405 { Reason::BadMethod } else { Reason::Torn };
+        self.requests.with_label_values(&[reason.code()]).inc();
+        tracing::info!(outcome = reason.code(), status, peer = %peer, "request");
+    }
+
+    pub(super) fn new(all: &Registry, requests: IntCounterVec) -> prometheus::Result<Self> {
         Ok(Self {
+            requests,
             open: gauge(all, "postern_connections", "Connections open.")?,
             refused: counter(
                 all,

@@ -180,7 +180,10 @@ fn a_certificate_is_swapped_under_live_connections() {
     let mut before = identity.connect(world.gateway);
     assert_eq!(before.call(&token).status, 200);
     let today = f64::from(u32::try_from(now()).unwrap());
-    let days = || (world.metric("postern_certificate_expiry_timestamp_seconds") - today) / 86400.0;
+    let file = identity.certificate.chain.display();
+    let expires = format!("postern_certificate_expiry_timestamp_seconds{{file=\"{file}\"}}");
+    let current = format!("postern_certificate_current{{file=\"{file}\"}}");
+    let days = || (world.metric(&expires) - today) / 86400.0;
     assert!((360.0..370.0).contains(&days()), "{}", days());
 
     let other = tempfile::tempdir().unwrap();
@@ -188,11 +191,11 @@ fn a_certificate_is_swapped_under_live_connections() {
     let own = &identity.certificate;
     // One after the other, as files are: in between they do not belong together.
     fs::copy(&fresh.chain, &own.chain).unwrap();
-    wait_until("it is noticed", || world.metric("postern_certificate_current") < 0.5);
+    wait_until("it is noticed", || world.metric(&current) < 0.5);
     assert_eq!(identity.connect(world.gateway).call(&token).status, 200, "the old one is shown");
     assert!(world.log_line("certificate unchanged").contains("do not belong together"));
     fs::copy(&fresh.key, &own.key).unwrap();
-    wait_until("the new one is shown", || world.metric("postern_certificate_current") > 0.5);
+    wait_until("the new one is shown", || world.metric(&current) > 0.5);
     assert!((28.0..32.0).contains(&days()), "{}", days());
     fs::copy(&fresh.authority, &own.authority).unwrap();
     assert_eq!(identity.connect(world.gateway).call(&token).status, 200, "to those who come");

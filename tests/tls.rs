@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ALL_VERSIONS, SupportedProtocolVersion};
 
-use crate::harness::{H2, Identity, World, wait_until};
+use crate::harness::{Certificate, H2, Identity, World, wait_until};
 
 fn world(identity: &Identity, settings: &str) -> World {
     World::with(&format!("{}\n{settings}", identity.settings()))
@@ -32,6 +32,33 @@ fn tls_1_2_and_1_3_are_spoken() {
         let client = identity.client(&["http/1.1"], &[version]);
         let mut wire = Identity::connect_as(world.gateway, client);
         assert_eq!(wire.call(&world.issuer.token()).status, 200, "{version:?}");
+    }
+}
+
+#[test]
+fn a_client_is_shown_the_certificate_for_the_name_that_it_dials() {
+    let (first, other) = (Identity::new(), Identity::for_names(&["*.other.example"]));
+    let files = |one: &Identity| {
+        let Certificate { chain, key, .. } = &one.certificate;
+        format!("certificate: '{}', key: '{}'", chain.display(), key.display())
+    };
+    let world = World::with(&format!(
+        "tls: {{{}, others: [{{{}}}]}}\n\
+         resource: {{url: https://mcp.example/mcp, hosts: [a.other.example], scopes: [mcp:read]}}",
+        files(&first),
+        files(&other)
+    ));
+    let token = world.issuer.token();
+    // Whoever knows the signer of the one does not believe the other. The last is no name of the site.
+    for (name, identity, status) in [
+        ("a.other.example", &other, 200),
+        ("mcp.example", &first, 200),
+        ("localhost", &first, 421),
+    ] {
+        let client = identity.client(&["http/1.1"], ALL_VERSIONS);
+        let name = name.try_into().unwrap();
+        let mut wire = Identity::connect_to(world.gateway, name, client);
+        assert_eq!(wire.call(&token).status, status);
     }
 }
 

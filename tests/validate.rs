@@ -197,7 +197,7 @@ fn certificates_are_told_before_clients_tell() {
         (10, "mcp.example", 0, "expires soon, in "),
         (-30, "mcp.example", 69, "expired "),
         (200, "*.example", 0, "0 failed, 0 warnings"),
-        (200, "other.example", 0, "it is not for mcp.example, but for other.example"),
+        (200, "other.example", 0, "none is for mcp.example, but for other.example"),
     ] {
         let directory = tempfile::tempdir().unwrap();
         let certificate = Certificate::write_until(directory.path(), &[names], days);

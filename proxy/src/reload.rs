@@ -43,21 +43,36 @@ pub(crate) struct Proposal {
     pub(crate) sha256: String,
 }
 
+/// Where the configuration was read, and what was read there; and how we are told to look again.
+pub(crate) struct Origin {
+    path: PathBuf,
+    text: String,
+    hangup: Signal,
+}
+
+impl Origin {
+    /// From now on the signal does not end the process.
+    pub(crate) fn new(path: PathBuf, text: String) -> io::Result<Self> {
+        Ok(Self { path, text, hangup: signal(SignalKind::hangup())? })
+    }
+}
+
 impl Reloader {
-    /// `text` is what the configuration in force was made of.
-    pub(crate) fn new(path: PathBuf, text: String, gauges: ReloadGauges) -> io::Result<Self> {
+    /// What is in force was made of `origin`.
+    pub(crate) fn new(origin: Origin, gauges: ReloadGauges) -> Self {
+        let Origin { path, text, hangup } = origin;
         let paths = config::files_meant(&text);
         let now = paths.iter().map(|path| fs::read(path).unwrap_or_default()).collect();
         let in_force = Report { generation: 1, sha256: sha256(&text), refused: None };
         gauges.current(true);
-        Ok(Self {
+        Self {
             file: Watched::new(path, MOST_BYTES),
             referred: paths.into_iter().map(|path| Watched::new(path, MOST_BYTES)).collect(),
             settling: Settling::new(Ok(Contents { text, referred: now })),
-            hangup: signal(SignalKind::hangup())?,
+            hangup,
             reports: Arc::new(Reports(ArcSwap::from_pointee(in_force))),
             gauges,
-        })
+        }
     }
 
     pub(crate) fn reports(&self) -> Arc<Reports> {

@@ -5,7 +5,6 @@ mod prepared;
 use std::future::pending;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,7 +22,7 @@ use crate::edge::{Edge, Entrance};
 use crate::gateway::Gateway;
 use crate::generation::Generations;
 use crate::record::Traffic;
-use crate::reload::{Proposal, Reloader};
+use crate::reload::{Origin, Proposal, Reloader};
 use prepared::Obstacle;
 pub(crate) use prepared::{CannotStart, Prepared};
 
@@ -39,17 +38,11 @@ pub(crate) struct Server {
 
 impl Server {
     /// Binds, then serves. Nothing is bound unless everything can be. `origin` is where the configuration
-    /// was read, and what was read there, if it is to be read again.
-    pub(crate) async fn start(
-        config: Config,
-        origin: Option<(PathBuf, String)>,
-    ) -> Result<Self, CannotStart> {
+    /// came from, if it may change.
+    pub(crate) async fn start(config: Config, origin: Option<Origin>) -> Result<Self, CannotStart> {
         let Prepared { boot, rules, outbound, tls, recorder, makings } =
             Prepared::new(config).await?;
-        let reloader = origin
-            .map(|(path, text)| Reloader::new(path, text, recorder.reloads()))
-            .transpose()
-            .map_err(Obstacle::Signals)?;
+        let reloader = origin.map(|origin| Reloader::new(origin, recorder.reloads()));
         let listener = bind("listen", boot.listen)?;
         let admin_listener = bind("admin.listen", boot.admin)?;
 

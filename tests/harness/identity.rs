@@ -31,6 +31,12 @@ impl Identity {
         Self { certificate: Certificate::write(directory.path()), _directory: directory }
     }
 
+    /// For other names than `mcp.example`.
+    pub(crate) fn for_names(names: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { certificate: Certificate::write_for(directory.path(), names), _directory: directory }
+    }
+
     /// The settings that make the proxy show it.
     pub(crate) fn settings(&self) -> String {
         self.certificate.setting()

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::refuse;
 use crate::config::{Config, LogFormat};
 use crate::record::log;
+use crate::reload::Origin;
 use crate::server::Server;
 
 #[derive(clap::Args)]
@@ -36,17 +37,17 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    let code = runtime.block_on(serve(config, (args.config.clone(), text)));
+    let code = runtime.block_on(serve(config, args.config.clone(), text));
     // A thread that a dead mount keeps would be waited for for ever.
     runtime.shutdown_background();
     code
 }
 
-async fn serve(config: Config, origin: (PathBuf, String)) -> ExitCode {
+async fn serve(config: Config, path: PathBuf, text: String) -> ExitCode {
     // Before anything is bound: a signal must never find the default handler in its place.
-    let told = match told_to_stop() {
-        Ok(told) => told,
-        Err(error) => return refuse(&error),
+    let (told, origin) = match (told_to_stop(), Origin::new(path, text)) {
+        (Ok(told), Ok(origin)) => (told, origin),
+        (Err(error), _) | (_, Err(error)) => return refuse(&error),
     };
     let mut server = match Server::start(config, Some(origin)).await {
         Ok(server) => server,

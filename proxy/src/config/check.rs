@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::file::{self, References, Section};
 use super::invalid::{Invalid, Wrong};
 use super::{
-    Boot, ClientCertificates, Config, Log, LogFormat, OutboundRules, Rules, Tls, network, units,
+    Boot, CertificateFiles, ClientCertificates, Config, Log, LogFormat, OutboundRules, Rules, Tls,
+    network, units,
 };
 
 mod dpop;
@@ -98,11 +99,18 @@ fn tls(root: &mut Section<'_>, listen: SocketAddr) -> Option<Tls> {
         root.required("tls", value::text, "give tls.certificate and tls.key, or write tls: off")?;
     }
     let mut section = root.section("tls")?;
-    let certificate = section.required("certificate", value::path, "name the chain's PEM file");
-    let key = section.required("key", value::path, "name the private key's PEM file");
+    let shown = certificate_files(&mut section);
+    let others = section.sections("others").unwrap_or_default();
+    let others = others.into_iter().filter_map(|mut other| certificate_files(&mut other)).collect();
     let asked = section.optional("client_certificates", value::client_certificates);
     let client_certificates = asked.unwrap_or(ClientCertificates::Off);
-    Some(Tls::Here { certificate: certificate?, key: key?, client_certificates })
+    Some(Tls::Here { shown: shown?, others, client_certificates })
+}
+
+fn certificate_files(section: &mut Section<'_>) -> Option<CertificateFiles> {
+    let chain = section.required("certificate", value::path, "name the chain's PEM file");
+    let key = section.required("key", value::path, "name the private key's PEM file");
+    Some(CertificateFiles { chain: chain?, key: key? })
 }
 
 fn admin(root: &mut Section<'_>) -> SocketAddr {

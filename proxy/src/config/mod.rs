@@ -110,15 +110,24 @@ impl Boot {
 pub enum Tls {
     /// We do.
     Here {
-        /// The chain, leaf first, in PEM.
-        certificate: PathBuf,
-        /// The leaf's private key, in PEM.
-        key: PathBuf,
+        /// What clients are shown whose name fits no other.
+        shown: CertificateFiles,
+        /// What they are shown whose name fits it.
+        others: Vec<CertificateFiles>,
         /// Whether clients are asked for certificates of their own.
         client_certificates: ClientCertificates,
     },
     /// Nobody, or somebody in front of us.
     Off,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The chain, leaf first.
+    pub chain: PathBuf,
+    /// The leaf's private key.
+    pub key: PathBuf,
 }
 
 /// What is asked of clients in the handshake.

@@ -6,6 +6,7 @@ mod reload;
 mod tokens;
 mod traffic;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use super::Outcome;
 pub(crate) use keys::KeyGauges;
 use keys::KeyMetrics;
 use register::{counters, gauges, register};
+use reload::CertificateMetrics;
 pub(crate) use reload::{CertificateGauges, ReloadGauges};
 use tokens::TokenMetrics;
 pub(crate) use tokens::{InquiryCounts, RevocationGauges};
@@ -38,7 +40,7 @@ struct Metrics {
     revocations: RevocationGauges,
     traffic: Traffic,
     reloads: ReloadGauges,
-    certificate: CertificateGauges,
+    certificates: CertificateMetrics,
     inquiries: IntCounterVec,
     shadows: IntCounterVec,
     failed_conditions: IntCounterVec,
@@ -62,7 +64,7 @@ impl Recorder {
             keys: KeyMetrics::new(&all)?,
             revocations: RevocationGauges::new(&all)?,
             reloads: ReloadGauges::new(&all)?,
-            certificate: CertificateGauges::new(&all)?,
+            certificates: CertificateMetrics::new(&all)?,
             inquiries: counters(
                 &all,
                 "postern_introspections_total",
@@ -119,9 +121,9 @@ impl Recorder {
         self.0.reloads.clone()
     }
 
-    /// The certificate that clients are shown.
-    pub(crate) fn certificate(&self) -> CertificateGauges {
-        self.0.certificate.clone()
+    /// The metrics of a certificate that clients are shown.
+    pub(crate) fn certificate(&self, file: &Path) -> CertificateGauges {
+        self.0.certificates.of(file)
     }
 
     /// Says nothing more about an issuer.

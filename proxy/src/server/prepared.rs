@@ -48,8 +48,8 @@ impl Prepared {
 }
 
 fn tls(tls: &Tls, recorder: &Recorder) -> Result<Option<(Acceptor, Certificates)>, Obstacle> {
-    let Tls::Here { certificate, key, client_certificates } = tls else { return Ok(None) };
-    let certificates = Certificates::start(certificate, key, recorder.certificate())?;
+    let Tls::Here { shown, others, client_certificates } = tls else { return Ok(None) };
+    let certificates = Certificates::start(shown, others, |path| recorder.certificate(path))?;
     let acceptor = tls::acceptor(certificates.shown(), *client_certificates)?;
     Ok(Some((acceptor, certificates)))
 }
@@ -85,8 +85,6 @@ pub(crate) enum Obstacle {
     Certificate(#[from] NoCertificate),
     #[error("tls: it cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
-    #[error("the signals cannot be listened for: {0}")]
-    Signals(#[source] io::Error),
     #[error("{0}")]
     Revocations(#[from] NoList),
     #[error("{0}")]

@@ -31,9 +31,12 @@ pub(crate) async fn check(prepared: &Prepared, mut tell: impl FnMut(Finding)) {
     for site in &prepared.rules.sites {
         tell(backend(&site.upstream).await);
     }
-    if let Tls::Here { certificate, .. } = &prepared.boot.tls {
-        certificates("tls.certificate", certificate).into_iter().for_each(&mut tell);
-        names(certificate, &prepared.rules.sites).into_iter().for_each(&mut tell);
+    if let Tls::Here { shown, others, .. } = &prepared.boot.tls {
+        let all: Vec<&Path> = std::iter::once(shown).chain(others).map(|it| &*it.chain).collect();
+        for chain in &all {
+            certificates("tls.certificate", chain).into_iter().for_each(&mut tell);
+        }
+        names(&all, &prepared.rules.sites).into_iter().for_each(&mut tell);
     }
     if let Some(file) = &prepared.boot.outbound.ca_file {
         certificates("outbound.ca_file", file).into_iter().for_each(&mut tell);
@@ -141,20 +144,23 @@ fn dates(subject: &str, certificate: &Dated) -> Finding {
     Finding::new(grade, subject, format!("{text} ({name})"))
 }
 
-/// Clients compare the name that they dialled with those of the leaf.
-fn names(path: &Path, sites: &[Site]) -> Vec<Finding> {
-    let Some(leaf) = dated(path).ok().and_then(|all| all.into_iter().next()) else {
-        return Vec::new();
-    };
-    let subject = format!("tls.certificate {}", path.display());
+/// Clients compare the name that they dialled with those of the leaf that they are shown.
+fn names(chains: &[&Path], sites: &[Site]) -> Vec<Finding> {
+    let leaf = |chain: &&Path| dated(chain).ok()?.into_iter().next();
+    let leaves: Vec<Dated> = chains.iter().filter_map(leaf).collect();
     let hosts = sites.iter().filter_map(|site| site.resource.host());
-    let foreign = hosts.filter(|host| !leaf.is_for(host.trim_matches(['[', ']'])));
-    let finding = |host: String| {
-        let names = leaf.names.join(", ");
-        let text = format!("it is not for {host}, but for {names}: clients will not connect");
-        Finding::new(Grade::Warning, &subject, text)
+    let is_foreign = |host: &String| {
+        let host = host.trim_matches(['[', ']']);
+        !leaves.is_empty() && !leaves.iter().any(|leaf| leaf.is_for(host))
     };
-    foreign.map(finding).collect()
+    let finding = |host: String| {
+        let names: Vec<&str> =
+            leaves.iter().flat_map(|leaf| leaf.names.iter().map(String::as_str)).collect();
+        let names = names.join(", ");
+        let text = format!("none is for {host}, but for {names}: clients will not connect");
+        Finding::new(Grade::Warning, "tls.certificate", text)
+    };
+    hosts.filter(is_foreign).map(finding).collect()
 }
 
 fn unreadable(subject: &str, why: &NoCertificate) -> Finding {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,27 +14,46 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio::time::sleep;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
+use super::dates::Dated;
+use crate::config::CertificateFiles;
 use crate::files::{Settling, Watched};
 use crate::record::CertificateGauges;
 
-/// The one in force. Handshakes that have begun go on with the one that they began with.
+/// Those in force. Handshakes that have begun go on with the one that they began with.
 #[derive(Debug)]
-pub(crate) struct Shown(ArcSwap<CertifiedKey>);
+pub(crate) struct Shown(Box<[ArcSwap<Named>]>);
+
+/// One of them, and for whom it is.
+#[derive(Debug)]
+struct Named {
+    certified: Arc<CertifiedKey>,
+    leaf: Option<Dated>,
+}
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+    /// The first that is for the name by which the client begins; else the first of all.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let named = hello.server_name().and_then(|name| {
+            let mut all = self.0.iter().map(ArcSwap::load);
+            all.find(|one| one.leaf.as_ref().is_some_and(|leaf| leaf.is_for(name)))
+        });
+        let shown = named.or_else(|| self.0.first().map(ArcSwap::load))?;
+        Some(Arc::clone(&shown.certified))
     }
 }
 
-/// Watches the two files, and is the one writer of what is shown.
+/// Watches the files of all of them, and is the one writer of what is shown.
 pub(crate) struct Certificates {
-    chain: Watched,
-    key: Watched,
+    pairs: Vec<Pair>,
     shown: Arc<Shown>,
     provider: CryptoProvider,
+}
+
+/// The files of one.
+struct Pair {
+    chain: Watched,
+    key: Watched,
     settling: Settling<Look>,
     gauges: CertificateGauges,
 }
@@ -44,23 +64,26 @@ type Look = Result<(Vec<u8>, Vec<u8>), String>;
 impl Certificates {
     /// Reads them for the first time: without them, nobody is served.
     pub(crate) fn start(
-        chain: &Path,
-        key: &Path,
-        gauges: CertificateGauges,
+        first: &CertificateFiles,
+        others: &[CertificateFiles],
+        gauges: impl Fn(&Path) -> CertificateGauges,
     ) -> Result<Self, NoCertificate> {
         let provider = aws_lc_rs::default_provider();
-        let pair = (read(chain)?, read(key)?);
-        let certified = certified((chain, &pair.0), (key, &pair.1), &provider)?;
-        gauges.taken(expiry(&certified));
-        gauges.current(true);
-        Ok(Self {
-            chain: Watched::new(chain.to_owned(), MOST_BYTES),
-            key: Watched::new(key.to_owned(), MOST_BYTES),
-            shown: Arc::new(Shown(ArcSwap::from_pointee(certified))),
-            provider,
-            settling: Settling::new(Ok(pair)),
-            gauges,
-        })
+        let (mut pairs, mut shown) = (Vec::new(), Vec::new());
+        for CertificateFiles { chain, key } in iter::once(first).chain(others) {
+            let content = (read(chain)?, read(key)?);
+            let named = named((chain, &content.0), (key, &content.1), &provider)?;
+            let gauges = gauges(chain);
+            gauges.taken(named.expiry());
+            shown.push(ArcSwap::from_pointee(named));
+            pairs.push(Pair {
+                chain: Watched::new(chain.clone(), MOST_BYTES),
+                key: Watched::new(key.clone(), MOST_BYTES),
+                settling: Settling::new(Ok(content)),
+                gauges,
+            });
+        }
+        Ok(Self { pairs, shown: Arc::new(Shown(shown.into())), provider })
     }
 
     pub(crate) fn shown(&self) -> Arc<Shown> {
@@ -72,13 +95,17 @@ impl Certificates {
     pub(crate) async fn run(mut self) {
         loop {
             sleep(EVERY).await;
-            let now = self.look().await;
-            if self.settling.has_settled(&now) {
-                self.take_over(now);
+            for (pair, shown) in self.pairs.iter_mut().zip(&self.shown.0) {
+                let now = pair.look().await;
+                if pair.settling.has_settled(&now) {
+                    pair.take_over(now, shown, &self.provider);
+                }
             }
         }
     }
+}
 
+impl Pair {
     async fn look(&mut self) -> Look {
         let chain = self.chain.read().await;
         let chain = chain.map_err(|error| told(self.chain.path(), &error))?;
@@ -87,24 +114,41 @@ impl Certificates {
         Ok((chain, key))
     }
 
-    fn take_over(&self, look: Look) {
-        let certified = look.and_then(|(chain, key)| {
+    fn take_over(&self, look: Look, shown: &ArcSwap<Named>, provider: &CryptoProvider) {
+        let named = look.and_then(|(chain, key)| {
             let (chain, key) = ((self.chain.path(), &*chain), (self.key.path(), &*key));
-            certified(chain, key, &self.provider).map_err(|why| why.to_string())
+            named(chain, key, provider).map_err(|why| why.to_string())
         });
-        self.gauges.current(certified.is_ok());
-        match certified {
-            Ok(certified) => {
+        match named {
+            Ok(named) => {
                 let file = self.chain.path().display();
                 tracing::info!(%file, "certificate taken over");
-                self.gauges.taken(expiry(&certified));
-                self.shown.0.store(Arc::new(certified));
+                self.gauges.taken(named.expiry());
+                shown.store(Arc::new(named));
             }
             Err(why) => {
                 tracing::error!(%why, "certificate unchanged: the new one cannot be taken over");
+                self.gauges.refused();
             }
         }
     }
+}
+
+impl Named {
+    /// Since 1970.
+    fn expiry(&self) -> i64 {
+        self.leaf.as_ref().map_or(0, |leaf| leaf.not_after)
+    }
+}
+
+fn named(
+    chain: (&Path, &[u8]),
+    key: (&Path, &[u8]),
+    provider: &CryptoProvider,
+) -> Result<Named, NoCertificate> {
+    let certified = certified(chain, key, provider)?;
+    let leaf = certified.cert.first().and_then(|der| Dated::read(der));
+    Ok(Named { certified: Arc::new(certified), leaf })
 }
 
 fn certified(
@@ -131,12 +175,6 @@ pub(super) fn chain(
 
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, NoCertificate> {
     fs::read(path).map_err(|error| NoCertificate::Unreadable(path.to_owned(), error))
-}
-
-/// Of the leaf, since 1970.
-fn expiry(certified: &CertifiedKey) -> i64 {
-    let leaf = certified.cert.first().and_then(|der| X509Certificate::from_der(der).ok());
-    leaf.map_or(0, |(_, leaf)| leaf.validity().not_after.timestamp())
 }
 
 fn told(path: &Path, error: &io::Error) -> String {

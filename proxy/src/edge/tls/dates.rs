@@ -6,7 +6,8 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use super::certificate::{NoCertificate, chain, read};
 
-/// One certificate of a file, as far as it can be read. Times are seconds since 1970.
+/// One certificate, as far as it can be read. Times are seconds since 1970.
+#[derive(Debug)]
 pub(crate) struct Dated {
     pub(crate) subject: String,
     pub(crate) names: Vec<String>,
@@ -16,19 +17,7 @@ pub(crate) struct Dated {
 
 /// All of a PEM file, in its order.
 pub(crate) fn dated(path: &Path) -> Result<Vec<Dated>, NoCertificate> {
-    let one = |der: &[u8]| {
-        let (_, certificate) = X509Certificate::from_der(der).ok()?;
-        let alternative = certificate.subject_alternative_name().ok().flatten();
-        let names = alternative.iter().flat_map(|names| &names.value.general_names);
-        let names = names.filter_map(host);
-        Some(Dated {
-            subject: certificate.subject().to_string(),
-            names: names.collect(),
-            not_before: certificate.validity().not_before.timestamp(),
-            not_after: certificate.validity().not_after.timestamp(),
-        })
-    };
-    Ok(chain(path, &read(path)?)?.iter().filter_map(|der| one(der)).collect())
+    Ok(chain(path, &read(path)?)?.iter().filter_map(|der| Dated::read(der)).collect())
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a server goes by no other kind of name")]
@@ -49,6 +38,18 @@ fn address(bytes: &[u8]) -> Option<String> {
 }
 
 impl Dated {
+    pub(super) fn read(der: &[u8]) -> Option<Self> {
+        let (_, certificate) = X509Certificate::from_der(der).ok()?;
+        let alternative = certificate.subject_alternative_name().ok().flatten();
+        let names = alternative.iter().flat_map(|names| &names.value.general_names);
+        Some(Self {
+            subject: certificate.subject().to_string(),
+            names: names.filter_map(host).collect(),
+            not_before: certificate.validity().not_before.timestamp(),
+            not_after: certificate.validity().not_after.timestamp(),
+        })
+    }
+
     /// Whether it is for this host (RFC 6125 section 6.4.3: a star stands for one label).
     pub(crate) fn is_for(&self, host: &str) -> bool {
         let parent = host.split_once('.').map(|(_, parent)| parent);

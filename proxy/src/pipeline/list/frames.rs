@@ -64,6 +64,10 @@ fn changed(
     let text = std::str::from_utf8(event).map_err(|_| Unreadable)?;
     let text = text.trim_start_matches('\u{feff}');
     let lines: Vec<&str> = text.split(['\r', '\n']).filter(|line| !line.is_empty()).collect();
+    // Where the transport of 2024-11-05 tells its clients to send to: no message.
+    if lines.iter().rev().find_map(|line| value_of("event", line)) == Some("endpoint") {
+        return Ok(None);
+    }
     let data: Vec<&str> = lines.iter().filter_map(|line| data_of(line)).collect();
     if data.iter().all(|line| line.trim().is_empty()) {
         return Ok(None);
@@ -82,7 +86,12 @@ fn changed(
 }
 
 fn data_of(line: &str) -> Option<&str> {
-    let value = line.strip_prefix("data")?;
+    value_of("data", line)
+}
+
+/// What a line says of the field, if it is about that.
+fn value_of<'l>(field: &str, line: &'l str) -> Option<&'l str> {
+    let value = line.strip_prefix(field)?;
     if value.is_empty() {
         return Some(value);
     }
@@ -120,6 +129,8 @@ mod tests {
         becomes("data\n\ndata:\n\nevent: end\n\n\n", "data\n\ndata:\n\nevent: end\n\n\n");
         becomes("\u{feff}data: a\n\n", "data: A\n\n");
         becomes("database: a\n\n", "database: a\n\n");
+        becomes("event: endpoint\ndata: /a\n\n", "event: endpoint\ndata: /a\n\n");
+        becomes("event: endpoint\nevent: b\ndata: a\n\n", "event: endpoint\nevent: b\ndata: A\n\n");
         becomes("data: never over", "");
     }
 

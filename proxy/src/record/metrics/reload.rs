@@ -1,8 +1,10 @@
 //! What becomes of changes that are made while the proxy runs.
 
-use prometheus::{Gauge, IntCounter, IntGauge, Registry};
+use std::path::Path;
 
-use super::register::{counters, gauge, register};
+use prometheus::{IntCounter, IntGauge, IntGaugeVec, Registry};
+
+use super::register::{counters, gauge, gauges};
 
 /// Of the configuration.
 #[derive(Clone, Debug)]
@@ -42,38 +44,55 @@ impl ReloadGauges {
     }
 }
 
-/// Of the listener's certificate.
+/// Of all certificates of the listener, by their files.
 #[derive(Clone, Debug)]
-pub(crate) struct CertificateGauges {
-    expires: Gauge,
-    current: IntGauge,
+pub(super) struct CertificateMetrics {
+    expires: IntGaugeVec,
+    current: IntGaugeVec,
 }
 
-impl CertificateGauges {
+impl CertificateMetrics {
     pub(super) fn new(all: &Registry) -> prometheus::Result<Self> {
         Ok(Self {
-            expires: register(
+            expires: gauges(
                 all,
-                Gauge::new(
-                    "postern_certificate_expiry_timestamp_seconds",
-                    "When the certificate that clients are shown expires.",
-                )?,
+                "postern_certificate_expiry_timestamp_seconds",
+                "When a certificate that clients are shown expires.",
+                &["file"],
             )?,
-            current: gauge(
+            current: gauges(
                 all,
                 "postern_certificate_current",
-                "Whether the certificate that clients are shown is the one in its file.",
+                "Whether a certificate that clients are shown is the one in its file.",
+                &["file"],
             )?,
         })
     }
 
-    /// Since 1970.
-    #[expect(clippy::cast_precision_loss, reason = "no date is so far off")]
+    pub(super) fn of(&self, file: &Path) -> CertificateGauges {
+        let file = file.display().to_string();
+        CertificateGauges {
+            expires: self.expires.with_label_values(&[&file]),
+            current: self.current.with_label_values(&[&file]),
+        }
+    }
+}
+
+/// Of one of them.
+#[derive(Clone, Debug)]
+pub(crate) struct CertificateGauges {
+    expires: IntGauge,
+    current: IntGauge,
+}
+
+impl CertificateGauges {
+    /// `expires` is told since 1970.
     pub(crate) fn taken(&self, expires: i64) {
-        self.expires.set(expires as f64);
+        self.expires.set(expires);
+        self.current.set(1);
     }
 
-    pub(crate) fn current(&self, current: bool) {
-        self.current.set(current.into());
+    pub(crate) fn refused(&self) {
+        self.current.set(0);
     }
 }

@@ -7,7 +7,7 @@ CARGO ?= cargo
 ALL := --workspace --all-features
 
 # What `make fuzz` tries, and for how many seconds each.
-FUZZ ?= token jose jwks config proof path headers forwarding
+FUZZ ?= token jose jwks config proof path headers forwarding call
 FUZZ_SECONDS ?= 600
 
 .PHONY: help run check test bench fuzz deny release cmake counterparts

@@ -36,8 +36,8 @@ fn main() -> ExitCode {
     let outcome = match arguments.as_slice() {
         ["part", "backend", socket] => backend::run(Path::new(socket)).map_err(Into::into),
         ["part", "bare", listen, upstream] => bare::run(listen, upstream),
-        ["part", "generator", address, connections, seconds, tokens] => {
-            generator::run(address, connections, seconds, Path::new(tokens))
+        ["part", "generator", address, connections, seconds, kind, tokens] => {
+            generator::run(address, connections, seconds, kind, Path::new(tokens))
         }
         // `cargo test --all-targets` runs benches too, and nobody who does that wants minutes of load.
         arguments if arguments.contains(&"--bench") => Settings::read().and_then(|set| bench(&set)),

@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "a bench has no interface")]
 #![allow(clippy::print_stdout, reason = "a bench reports")]
 
+mod calls;
 mod raw;
 mod tokens;
 
@@ -48,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         criterion
             .bench_function(name, |bench| bench.iter_custom(|count| desk.uncached(count, &new)));
     }
+    calls::bench(&mut criterion, &issuer)?;
     criterion.final_summary();
 
     let decision = desk.typical_cached(&known);
@@ -63,6 +65,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         "{REMEMBERED} remembered tokens take {:.2} MiB (aim: less than 8)",
         desk.memory(&issuer.ed25519)?
     );
+    let condition = calls::condition(&issuer)?;
+    let verdict_on_conditions = if condition < calls::AIM { "met" } else { "missed" };
+    println!(
+        "aim: a typical condition in less than {:?}: {verdict_on_conditions}, {condition:?}",
+        calls::AIM
+    );
     println!("aim: a decision on a cached token in less than {AIM:?}: {verdict}, {decision:?}");
     Ok(())
 }
@@ -76,8 +84,12 @@ struct Desk {
 
 impl Desk {
     fn new(issuer: &Issuer) -> Result<Self, Box<dyn Error>> {
+        Self::with_policy(issuer, "")
+    }
+
+    fn with_policy(issuer: &Issuer, policy: &str) -> Result<Self, Box<dyn Error>> {
         let config = Config::parse(&format!(
-            "tls: off\nresource: {{url: \"{RESOURCE}\", scopes: [\"mcp:read\"]}}\n\
+            "tls: off\nresource: {{url: \"{RESOURCE}\", scopes: [\"mcp:read\"], policy: {{{policy}}}}}\n\
              issuers: [{{issuer: \"{ISSUER}\"}}]\nupstream: {{address: \"unix:/unused\"}}\n"
         ))?;
         let keyring = Arc::new(Keyring::default());

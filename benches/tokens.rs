@@ -63,6 +63,7 @@ impl Key {
             "client_id": "7d1f0a7e-agent",
             "scope": "mcp:read mcp:write",
             "email": format!("caller-{number}@example.com"),
+            "groups": ["dev", "editor"],
             "iat": issued.as_secs(),
             "exp": (issued + LIFETIME).as_secs(),
             "jti": format!("5b0c2f61-{number:012}"),

@@ -1,6 +1,7 @@
 //! A few thousand tokens, good and spoilt, judged by the gateway and by an independent library. Where
 //! the two disagree, the difference is listed here with its reason, or it is a bug in one of them.
 
+mod calls;
 mod draft;
 mod listed;
 mod random;

@@ -61,3 +61,8 @@ fn nothing_in_any_kept_head_speaks_in_our_name() {
 fn no_kept_word_of_a_client_moves_it_elsewhere() {
     each_holds("forwarding", targets::forwarding::holds);
 }
+
+#[test]
+fn whatever_is_taken_for_a_call_in_a_kept_body_is_what_others_read_in_it() {
+    each_holds("call", targets::call::holds);
+}

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::generator::Kind;
 use super::process::pinned;
 use super::site::{Site, part};
 use crate::tokens::{ISSUER, RESOURCE};
@@ -17,37 +18,93 @@ pub(crate) struct Contender {
     pub(crate) name: &'static str,
     /// Whether a call without a token must be refused.
     pub(crate) authenticates: bool,
-    /// At most this much of the first one's CPU time for a request.
-    pub(crate) aim: Option<f64>,
+    /// What it is sent.
+    pub(crate) call: Kind,
+    /// At most so much of another one's CPU time for a request.
+    pub(crate) aim: Option<(f64, &'static str)>,
     /// How to start it on an address; nothing where its program is absent.
     pub(crate) command: fn(&Site, SocketAddr) -> io::Result<Option<Command>>,
 }
 
 /// The first one is what the others are compared with.
-pub(crate) const ALL: [Contender; 8] = [
-    Contender { name: "pingora, TCP", authenticates: false, aim: None, command: pingora_tcp },
+pub(crate) const ALL: [Contender; 11] = [
+    Contender {
+        name: "pingora, TCP",
+        authenticates: false,
+        call: Kind::Usual,
+        aim: None,
+        command: pingora_tcp,
+    },
     Contender {
         name: "pingora, unix socket",
         authenticates: false,
+        call: Kind::Usual,
         aim: None,
         command: pingora_unix,
     },
-    Contender { name: "postern, TCP", authenticates: true, aim: Some(1.10), command: postern_tcp },
+    Contender {
+        name: "postern, TCP",
+        authenticates: true,
+        call: Kind::Usual,
+        aim: Some((1.10, "pingora, TCP")),
+        command: postern_tcp,
+    },
     Contender {
         name: "postern, unix socket",
         authenticates: true,
-        aim: Some(0.85),
+        call: Kind::Usual,
+        aim: Some((0.85, "pingora, TCP")),
         command: postern_unix,
     },
-    Contender { name: "envoy jwt_authn", authenticates: true, aim: None, command: envoy },
+    Contender {
+        name: "postern, a scope a tool",
+        authenticates: true,
+        call: Kind::Named,
+        aim: Some((1.15, "postern, TCP")),
+        command: postern_by_tool,
+    },
+    Contender {
+        name: "postern, 1 KiB",
+        authenticates: true,
+        call: Kind::Large,
+        aim: None,
+        command: postern_tcp,
+    },
+    Contender {
+        name: "postern, 1 KiB, a scope a tool",
+        authenticates: true,
+        call: Kind::Large,
+        aim: Some((1.30, "postern, 1 KiB")),
+        command: postern_by_tool,
+    },
+    Contender {
+        name: "envoy jwt_authn",
+        authenticates: true,
+        call: Kind::Usual,
+        aim: None,
+        command: envoy,
+    },
     Contender {
         name: "envoy jwt_authn, cached",
         authenticates: true,
+        call: Kind::Usual,
         aim: None,
         command: envoy_cached,
     },
-    Contender { name: "haproxy, plain", authenticates: false, aim: None, command: haproxy },
-    Contender { name: "nginx, plain", authenticates: false, aim: None, command: nginx },
+    Contender {
+        name: "haproxy, plain",
+        authenticates: false,
+        call: Kind::Usual,
+        aim: None,
+        command: haproxy,
+    },
+    Contender {
+        name: "nginx, plain",
+        authenticates: false,
+        call: Kind::Usual,
+        aim: None,
+        command: nginx,
+    },
 ];
 
 fn pingora_tcp(site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
@@ -64,6 +121,10 @@ fn pingora(site: &Site, listen: SocketAddr, upstream: &str) -> io::Result<Option
     Ok(Some(command))
 }
 
+fn postern_by_tool(site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+    postern_with(site, listen, "postern-tools.yaml", &site.backend.to_string(), POLICY)
+}
+
 fn postern_tcp(site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
     postern(site, listen, "postern-tcp.yaml", &site.backend.to_string())
 }
@@ -78,7 +139,18 @@ fn postern(
     file: &str,
     upstream: &str,
 ) -> io::Result<Option<Command>> {
+    postern_with(site, listen, file, upstream, "{}")
+}
+
+fn postern_with(
+    site: &Site,
+    listen: SocketAddr,
+    file: &str,
+    upstream: &str,
+    policy: &str,
+) -> io::Result<Option<Command>> {
     let config = include_str!("../counterparts/postern.yaml").replace("@UPSTREAM@", upstream);
+    let config = config.replace("@POLICY@", policy);
     let config = configure(site, listen, file, &config)?;
     let mut command = pinned(site.cores.proxy, Path::new(env!("CARGO_BIN_EXE_postern")));
     command.arg("run").arg("--config").arg(config);
@@ -154,3 +226,7 @@ fn find(program: &str) -> Option<PathBuf> {
         .map(|directory| directory.join(program))
         .find(|candidate| candidate.is_file())
 }
+
+/// What decides by the tool that is called.
+const POLICY: &str = "{scopes: [{tools: [weather], all: [mcp:write]}, \
+    {tools: ['delete_*'], all: [mcp:admin]}], allow: [{tools: ['get_*']}, {tools: [weather]}]}";

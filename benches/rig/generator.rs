@@ -29,10 +29,12 @@ pub(crate) fn run(
     address: &str,
     connections: &str,
     seconds: &str,
+    kind: &str,
     tokens: &Path,
 ) -> Result<(), Box<dyn Error>> {
     let tokens = std::fs::read_to_string(tokens)?;
-    let calls = tokens.lines().map(|token| call(Some(token)).into_bytes()).collect();
+    let kind = Kind::ALL.into_iter().find(|one| one.name() == kind).ok_or("no such kind")?;
+    let calls = tokens.lines().map(|token| call(kind, Some(token)).into_bytes()).collect();
     let span = Duration::from_secs_f64(seconds.parse()?);
     let load = load(address.parse()?, connections.parse()?, span, calls);
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -41,15 +43,43 @@ pub(crate) fn run(
     Ok(())
 }
 
+/// What the calls are like.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// Small, and as clients sent them before 2026-07-28.
+    Usual,
+    /// The same, with the headers that say what they call.
+    Named,
+    /// A whole kibibyte.
+    Large,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Usual, Self::Named, Self::Large];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Usual => "usual",
+            Self::Named => "named",
+            Self::Large => "large",
+        }
+    }
+}
+
 /// A tool call as clients send it.
-pub(crate) fn call(token: Option<&str>) -> String {
+pub(crate) fn call(kind: Kind, token: Option<&str>) -> String {
     let authorization =
         token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
-    let length = BODY.len();
+    let (era, body) = match kind {
+        Kind::Usual => (BEFORE, BODY.to_owned()),
+        Kind::Named => (NOW, BODY.to_owned()),
+        Kind::Large => (BEFORE, BODY.replacen("Berlin", &"x".repeat(1024 - BODY.len() + 6), 1)),
+    };
+    let length = body.len();
     format!(
         "POST /mcp HTTP/1.1\r\nHost: mcp.example.com\r\n{authorization}\
          Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n\
-         MCP-Protocol-Version: 2025-11-25\r\nContent-Length: {length}\r\n\r\n{BODY}"
+         {era}Content-Length: {length}\r\n\r\n{body}"
     )
 }
 
@@ -109,3 +139,6 @@ async fn status(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<u16>
 const GRACE: Duration = Duration::from_secs(5);
 const BUFFER: usize = 16 << 10;
 const BODY: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"weather","arguments":{"city":"Berlin","units":"metric"},"_meta":{"progressToken":"b1f5-0001"}}}"#;
+const BEFORE: &str = "MCP-Protocol-Version: 2025-11-25\r\n";
+const NOW: &str =
+    "MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: weather\r\n";

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tempfile::TempDir;
 
 use super::contenders::Contender;
-use super::generator::{self, Tally};
+use super::generator::{self, Kind, Tally};
 use super::process::{Cores, Process, pinned};
 use super::table::Sample;
 use super::wire::Message;
@@ -42,7 +42,7 @@ impl Site {
         let mut process = Process::start(&mut command, directory.path().join("backend.log"))?;
         let backend = process.line()?.parse().map_err(|_| process.last_words())?;
         // Alone, before anybody stands in front of it.
-        ask(backend, None)?;
+        ask(backend, Kind::Usual, None)?;
         let token = tokens.into_iter().next().unwrap_or_default();
         Ok(Self { cores, backend, directory, token, connections, _backend: process })
     }
@@ -73,24 +73,25 @@ impl Site {
         let Some(mut command) = (contender.command)(self, address)? else { return Ok(None) };
         let log = self.directory().join(format!("{}.log", contender.name));
         let mut process = Process::start(&mut command, log)?;
-        self.await_answer(address, &mut process)?;
+        self.await_answer(address, contender.call, &mut process)?;
         if contender.authenticates {
-            let status = ask(address, None)?;
+            let status = ask(address, contender.call, None)?;
             if status != 401 {
                 return Err(format!("a call without a token was answered with {status}").into());
             }
         }
-        Ok(Some(Lane { address, process }))
+        Ok(Some(Lane { address, call: contender.call, process }))
     }
 
     fn await_answer(
         &self,
         address: SocketAddr,
+        call: Kind,
         process: &mut Process,
     ) -> Result<(), Box<dyn Error>> {
         let deadline = Instant::now() + START;
         loop {
-            match ask(address, Some(&self.token)) {
+            match ask(address, call, Some(&self.token)) {
                 Ok(200) => return Ok(()),
                 _ if process.has_ended() => return Err(process.last_words().into()),
                 Ok(status) if Instant::now() > deadline => {
@@ -110,7 +111,8 @@ impl Site {
     ) -> Result<Sample, Box<dyn Error>> {
         let mut load = part(self.cores.load, "generator")?;
         load.args([lane.address.to_string(), self.connections.to_string()]);
-        load.arg(span.as_secs_f64().to_string()).arg(self.directory().join(TOKENS_FILE));
+        load.args([&span.as_secs_f64().to_string(), lane.call.name()]);
+        load.arg(self.directory().join(TOKENS_FILE));
         let before = lane.process.cpu()?;
         let output = load.output()?;
         let after = lane.process.cpu()?;
@@ -134,6 +136,7 @@ impl Site {
 /// One proxy, ready.
 pub(crate) struct Lane {
     address: SocketAddr,
+    call: Kind,
     process: Process,
 }
 
@@ -145,10 +148,10 @@ pub(crate) fn part(core: u32, name: &str) -> io::Result<Command> {
 }
 
 /// One call on a connection of its own, and the status of its answer.
-fn ask(address: SocketAddr, token: Option<&str>) -> io::Result<u16> {
+fn ask(address: SocketAddr, call: Kind, token: Option<&str>) -> io::Result<u16> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(generator::call(token).as_bytes())?;
+    stream.write_all(generator::call(call, token).as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {

@@ -36,15 +36,16 @@ impl Row {
         let busy = median(self.samples.iter().map(|sample| sample.busy)) * 100.0;
         let name = self.contender.name;
         format!(
-            "{name:<24}{micros:>12.1}{ratio:>8.2}{least:>9.1}{of_least:>8.2}{rate:>13.0}{busy:>7.0} %"
+            "{name:<32}{micros:>12.1}{ratio:>8.2}{least:>9.1}{of_least:>8.2}{rate:>13.0}{busy:>7.0} %"
         )
     }
 
-    fn verdict(&self, first: &Self) -> Option<String> {
-        let most = self.contender.aim?;
-        let ratio = self.micros() / first.micros();
+    fn verdict(&self, all: &[Self]) -> Option<String> {
+        let (most, measure) = self.contender.aim?;
+        let other = all.iter().find(|row| row.contender.name == measure)?;
+        let ratio = self.micros() / other.micros();
         let verdict = if ratio <= most { "met" } else { "missed" };
-        let (name, measure) = (self.contender.name, first.contender.name);
+        let name = self.contender.name;
         Some(format!("aim: {name} at most {most:.2} x {measure}: {verdict}, {ratio:.2}"))
     }
 }
@@ -54,12 +55,12 @@ pub(crate) fn print(rows: &[Row]) {
     let Some(first) = rows.first() else { return };
     let heads = ("CPU µs each", "ratio", "least", "ratio", "requests/s", "busy");
     let (micros, ratio, least, of_least, rate, busy) = heads;
-    println!("\n{:<24}{micros:>12}{ratio:>8}{least:>9}{of_least:>8}{rate:>13}{busy:>9}", "");
+    println!("\n{:<32}{micros:>12}{ratio:>8}{least:>9}{of_least:>8}{rate:>13}{busy:>9}", "");
     for row in rows {
         println!("{}", row.line(first));
     }
     println!();
-    for verdict in rows.iter().filter_map(|row| row.verdict(first)) {
+    for verdict in rows.iter().filter_map(|row| row.verdict(rows)) {
         println!("{verdict}");
     }
 }

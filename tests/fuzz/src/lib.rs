@@ -8,6 +8,7 @@
     reason = "a crate for the fuzzer and a module for the tests, and both may fail loudly"
 )]
 
+pub mod call;
 pub mod config;
 mod desk;
 pub mod forwarding;

@@ -581,6 +581,17 @@ fn with_policy(policy: &str) -> Result<Config, Invalid> {
 }
 
 #[test]
+fn the_rules_in_the_readme_are_good_ones() {
+    let readme = include_str!("../../../../README.md");
+    let mut examples = readme.split("```").filter_map(|block| block.strip_prefix("yaml\n"));
+    let example = examples.find(|example| example.contains("  policy:")).unwrap();
+    let rest =
+        GOOD.replace("resource:\n  url: https://mcp.example/mcp\n  scopes: [mcp:read]\n", "");
+    let policy = &Config::parse(&format!("{rest}{example}")).unwrap().rules.sites[0].policy;
+    assert_eq!([policy.scopes.len(), policy.allow.len(), policy.deny.len()], [1, 3, 2]);
+}
+
+#[test]
 fn a_mistake_in_a_rule_is_told_with_its_place() {
     for (policy, key, why) in [
         ("{alow: []}", "resource.policy.alow", "write allow"),

@@ -11,6 +11,7 @@
 mod admin;
 mod arrival;
 mod attack;
+mod audit;
 mod authenticate;
 mod backend;
 mod browser;

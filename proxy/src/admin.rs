@@ -34,7 +34,9 @@ impl Admin {
             "/livez" => reply(StatusCode::OK, TEXT, b"alive\n".to_vec()),
             "/readyz" => self.ready(),
             "/metrics" => self.metrics(),
-            "/generation" => reply(StatusCode::OK, JSON, json!(self.report()).to_string().into()),
+            "/generation" => {
+                reply(StatusCode::OK, JSON, json!(self.report().as_deref()).to_string().into())
+            }
             _ => reply(
                 StatusCode::NOT_FOUND,
                 TEXT,
@@ -87,7 +89,7 @@ impl Admin {
             "ready": ready,
             "stopping": stopping,
             "issuers": issuers,
-            "config": self.report(),
+            "config": self.report().as_deref(),
         });
         reply(status, JSON, detail.to_string().into())
     }

@@ -1,7 +1,9 @@
 //! The pipeline's place in pingora: each phase calls one stage and decides nothing itself.
 
 mod arrive;
+mod audit;
 mod body;
+mod decide;
 mod downstream;
 mod failure;
 mod lists;
@@ -23,14 +25,13 @@ use pingora_core::{Error, ErrorType, OrErr as _, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
+use crate::audit::Audit;
 use crate::config::{Boot, TrustedProxies};
 use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
-use crate::pipeline::known::Known;
 use crate::record::Recorder;
-use crate::refresh::Looked;
 use crate::snapshot::Live;
 use crate::stream::Changes;
 use crate::upstream::{Line, Peers};
@@ -42,6 +43,7 @@ pub(crate) struct Gateway {
     live: Arc<Live>,
     changes: Changes,
     recorder: Recorder,
+    audit: Audit,
     peers: Peers,
     proxies: TrustedProxies,
     names: Names,
@@ -50,46 +52,23 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    pub(crate) fn new(live: Arc<Live>, changes: Changes, recorder: Recorder, boot: &Boot) -> Self {
+    pub(crate) fn new(
+        live: Arc<Live>,
+        changes: Changes,
+        recorder: Recorder,
+        audit: Audit,
+        boot: &Boot,
+    ) -> Self {
         Self {
             live,
             changes,
             recorder,
+            audit,
             peers: Peers::new(boot.limits.body_timeout),
             proxies: boot.proxies.clone(),
             names: Names::default(),
             body_timeout: boot.limits.body_timeout,
             write_timeout: boot.limits.write_timeout,
-        }
-    }
-
-    /// Decides; and finds out what the decision needs, each thing once, until there is one.
-    async fn decide(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Decision> {
-        let snapshot = Arc::clone(&exchange.snapshot);
-        let mut known = Known::default();
-        loop {
-            let request = session.req_header();
-            let decision =
-                snapshot.pipeline.decide_knowing(request, &exchange.channel(), &known, now());
-            match decision {
-                Decision::NeedKey(key) => match snapshot.issuers.look_again(key).await {
-                    Looked::Again => known.keys_are_new(),
-                    Looked::InVain => return Ok(Decision::Answer(Answer::NoKeys)),
-                },
-                Decision::NeedIntrospection(inquiry) => match snapshot.issuers.ask(inquiry).await {
-                    Some(told) => known.token_is(told),
-                    None => return Ok(Decision::Answer(Answer::NoIntrospection)),
-                },
-                Decision::NeedBody => match body::read(session, exchange).await? {
-                    Ok(body) => known.body_is(body),
-                    Err(answer) => return Ok(Decision::Answer(answer)),
-                },
-                Decision::Answer(_) => return Ok(decision),
-                Decision::Forward(_) => {
-                    exchange.body = known.into_body();
-                    return Ok(decision);
-                }
-            }
         }
     }
 }
@@ -131,6 +110,7 @@ impl ProxyHttp for Gateway {
             Some(why) => Decision::Answer(Answer::Misframed(why)),
             None => self.decide(session, exchange).await?,
         };
+        let decision = audit::tell(&self.audit, session, exchange, decision);
         match decision {
             Decision::Forward(permit) => {
                 self.recorder.token(permit.remembered());
@@ -268,6 +248,7 @@ impl ProxyHttp for Gateway {
             connection.request_done();
         }
         log::tell(session, error, exchange, &self.recorder);
+        audit::tell_end(&self.audit, session, exchange);
     }
 
     fn suppress_error_log(&self, _session: &Session, _exchange: &Exchange, _error: &Error) -> bool {

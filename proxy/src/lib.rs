@@ -23,6 +23,7 @@
 //! of which `generation` makes the next generation.
 
 mod admin;
+mod audit;
 mod cli;
 pub mod config;
 #[cfg(feature = "dev")]

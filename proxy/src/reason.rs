@@ -118,6 +118,7 @@ reasons! {
     TooManyRequests = "too_many_requests",
     TooManyStreams = "too_many_streams",
 
+    NoAudit = "no_audit",
     BadGateway = "bad_gateway",
     BadList = "bad_list",
     GatewayTimeout = "gateway_timeout",

@@ -15,8 +15,10 @@ use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
 use socket2::{Domain, Socket, Type};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::admin::Admin;
+use crate::audit::Audit;
 use crate::config::{Config, Limits, TrustedProxies};
 use crate::edge::{Edge, Entrance};
 use crate::gateway::Gateway;
@@ -32,6 +34,7 @@ pub(crate) struct Server {
     admin: Edge,
     generations: Generations,
     reloader: Option<Reloader>,
+    audit: Audit,
     stopping: Arc<AtomicBool>,
     shutdown_timeout: Duration,
 }
@@ -51,9 +54,12 @@ impl Server {
             generations.tasks().spawn(certificates.run());
             acceptor
         });
+        let audit = Audit::start(boot.audit.as_ref(), recorder.audit(), generations.tasks())
+            .map_err(Obstacle::from)?;
         let live = generations.live();
         let changes = generations.changes();
-        let gateway = Gateway::new(Arc::clone(live), changes, recorder.clone(), &boot);
+        let gateway =
+            Gateway::new(Arc::clone(live), changes, recorder.clone(), audit.clone(), &boot);
         let stopping = Arc::new(AtomicBool::new(false));
         let admin = Admin {
             live: Arc::clone(live),
@@ -76,6 +82,7 @@ impl Server {
                 .map_err(|error| Obstacle::Bind("admin.listen", boot.admin, error))?,
             generations,
             reloader,
+            audit,
             stopping,
             shutdown_timeout: boot.shutdown_timeout,
         })
@@ -119,7 +126,9 @@ impl Server {
         if cut > 0 {
             tracing::warn!(connections = cut, "cut at the end of shutdown_timeout");
         }
-        self.generations.tasks().shutdown().await;
+        self.audit.finish().await;
+        // A disk that hangs keeps its thread; it goes with the process.
+        drop(timeout(PATIENCE, self.generations.tasks().shutdown()).await);
         self.admin.drain(Duration::ZERO).await;
     }
 }
@@ -181,6 +190,8 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Obstacle>
     listen().map_err(|error| Obstacle::Bind(key, address, error))
 }
 
+/// What runs beside the requests has nothing to wait for.
+const PATIENCE: Duration = Duration::from_secs(2);
 const BACKLOG: i32 = 1024;
 const POOL: usize = 1024;
 const H2_STREAMS: u32 = 100;
@@ -196,10 +207,10 @@ mod tests {
         tasks.spawn(async {});
         tasks.spawn(pending());
         let patience = Duration::from_millis(20);
-        assert!(tokio::time::timeout(patience, broken(&mut tasks)).await.is_err());
+        assert!(timeout(patience, broken(&mut tasks)).await.is_err());
         tasks.spawn(async { panic!("as planned") });
         broken(&mut tasks).await;
         let mut none = JoinSet::new();
-        assert!(tokio::time::timeout(patience, broken(&mut none)).await.is_err());
+        assert!(timeout(patience, broken(&mut none)).await.is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per verb.
 
+mod audit;
 mod explain;
 mod reload;
 mod run;
@@ -27,6 +28,8 @@ enum Verb {
     Reload(reload::Args),
     /// Say why a request is refused, or what a code in the log means.
     Explain(Box<explain::Args>),
+    /// Look after what was written with `audit.chain`.
+    Audit(audit::Args),
     /// Try it on a laptop: a gateway, a backend and an identity provider in one command.
     #[cfg(feature = "dev")]
     Dev(crate::dev::Options),
@@ -37,6 +40,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Validate(args) => validate::run(&args),
         Verb::Reload(args) => reload::run(&args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Explain(args) => explain::run(&args),
         #[cfg(feature = "dev")]
         Verb::Dev(options) => crate::dev::run(options),

@@ -11,6 +11,7 @@ use super::{
     network, units,
 };
 
+mod audit;
 mod dpop;
 mod issuer;
 mod limits;
@@ -40,6 +41,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let (limits, rates) = limits::all(&mut root, knows_clients);
     let outbound = outbound(&mut root);
     let log = log(&mut root);
+    let audit = audit::rules(&mut root);
     let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
     let door = site::Door { listen, admin, speaks_tls };
     let sites = site::all(&mut root, &door);
@@ -58,6 +60,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             limits,
             outbound,
             log,
+            audit,
             shutdown_timeout: shutdown_timeout.unwrap_or(Duration::from_secs(30)),
         },
         rules: Rules {

@@ -1,5 +1,6 @@
 //! The configuration, checked: holding a [`Config`] means every rule held.
 
+mod audit;
 mod check;
 mod condition;
 mod deny;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use url::{Host, Url};
 
+pub use audit::{Audit, AuditTo};
 pub use condition::{Claimed, Condition, OfCall, Reads};
 pub use deny::DenyList;
 pub use dpop::{Dpop, Nonces};
@@ -84,6 +86,8 @@ pub struct Boot {
     pub outbound: OutboundRules,
     /// How the log is written.
     pub log: Log,
+    /// Who is told of each decision.
+    pub audit: Option<Audit>,
     /// How long requests in flight may take to end once told to stop.
     pub shutdown_timeout: Duration,
 }
@@ -99,6 +103,7 @@ impl Boot {
             ("limits", self.limits == other.limits),
             ("outbound", self.outbound == other.outbound),
             ("log", self.log == other.log),
+            ("audit", self.audit == other.audit),
             ("shutdown_timeout", self.shutdown_timeout == other.shutdown_timeout),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(setting, _)| setting).collect()

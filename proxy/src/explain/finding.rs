@@ -71,6 +71,7 @@ pub(super) fn of(answer: &Answer, case: &Case) -> Finding {
         | Answer::Healthy
         | Answer::Preflight(_)
         | Answer::ProofsFull
+        | Answer::NoAudit(_)
         | Answer::BadGateway
         | Answer::GatewayTimeout
         | Answer::Internal => Finding::default(),

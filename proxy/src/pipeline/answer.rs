@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
 use super::authenticate::Rejected;
-use super::authorize::{Forbidden, Ruling};
+use super::authorize::{Forbidden, Permit, Ruling};
 use super::call::Unclear;
 use super::challenge::Challenge;
 use super::framing::Misframed;
@@ -50,6 +50,8 @@ pub enum Answer {
     Throttled(Spent, Option<Forbidden>),
     /// 503: we cannot judge now.
     NoKeys,
+    /// 503: it may pass, but not untold.
+    NoAudit(Forbidden),
     /// 503: nobody could say whether this proof has been used before.
     ProofsFull,
     /// 503: and who can does not answer.
@@ -77,6 +79,11 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// What it would have permitted is to be recorded, and cannot be.
+    pub(crate) fn unaudited(permit: Permit) -> Self {
+        Self::NoAudit(permit.forfeit())
+    }
+
     /// The whole reply. Every body is JSON, and no refusal may be stored.
     pub(crate) fn into_response(self) -> http::Result<Response<Bytes>> {
         let status = self.status();
@@ -114,14 +121,9 @@ impl Answer {
             )),
             Self::Unclear(why) => stored_never(reply).body(why.error().to_string().into()),
             Self::Throttled(spent, _) => throttled(reply, spent),
-            Self::NoKeys => unavailable(
-                reply,
-                "5",
-                "the keys to check the token with cannot be had now; try again",
-            ),
-            Self::NoIntrospection => {
-                unavailable(reply, "5", "the issuer cannot be asked about the token now; try again")
-            }
+            Self::NoKeys => unavailable(reply, "5", KEYLESS),
+            Self::NoIntrospection => unavailable(reply, "5", UNASKED),
+            Self::NoAudit(_) => unavailable(reply, "5", UNRECORDED),
             Self::ProofsFull => unavailable(reply, ROOM_AFTER, &Unproven::Full.to_string()),
             Self::Preflight(asked) => {
                 preflight::of_endpoint(reply, asked.as_ref()).body(Bytes::new())
@@ -160,6 +162,7 @@ impl Answer {
             Self::Throttled(spent, _) => spent.reason(),
             Self::NoKeys => Reason::NoKeys,
             Self::NoIntrospection => Reason::NoIntrospection,
+            Self::NoAudit(_) => Reason::NoAudit,
             Self::Preflight(_) => Reason::Preflight,
             Self::ForeignOrigin => Reason::ForeignOrigin,
             Self::ForeignHost => Reason::ForeignHost,
@@ -179,8 +182,10 @@ impl Answer {
         if let Self::UnknownSession(unknown) = self {
             return Some((unknown.principal(), unknown.ruling()));
         }
-        let (Self::InsufficientScope(_, who) | Self::Denied(who) | Self::Throttled(_, Some(who))) =
-            self
+        let (Self::InsufficientScope(_, who)
+        | Self::Denied(who)
+        | Self::NoAudit(who)
+        | Self::Throttled(_, Some(who))) = self
         else {
             return None;
         };
@@ -200,7 +205,7 @@ impl Answer {
             }
             Self::Unclear(why) => why.status(),
             Self::Throttled(spent, _) => spent.status(),
-            Self::NoKeys | Self::NoIntrospection | Self::ProofsFull => {
+            Self::NoKeys | Self::NoIntrospection | Self::NoAudit(_) | Self::ProofsFull => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
@@ -247,6 +252,10 @@ const FOREIGN_ORIGIN: &str = "pages of this origin may not call this server";
 const FOREIGN_HOST: &str = "this server does not answer for that host";
 const AMBIGUOUS: &str = "the path can be read in more than one way; use plain segments";
 const UNKNOWN_SESSION: &str = "there is no such session of this caller's; begin a new one";
+const KEYLESS: &str = "the keys to check the token with cannot be had now; try again";
+const UNASKED: &str = "the issuer cannot be asked about the token now; try again";
+const UNRECORDED: &str =
+    "the request cannot be recorded now, and none passes unrecorded; try again";
 const UNREACHABLE: &str = "the server behind this gateway cannot be reached";
 const UNANSWERED: &str = "the server behind this gateway did not answer in time";
 

@@ -1,5 +1,6 @@
 //! Counters, with labels that nobody outside can add to.
 
+mod audit;
 mod keys;
 mod register;
 mod reload;
@@ -16,6 +17,7 @@ use prometheus::{
 };
 
 use super::Outcome;
+pub(crate) use audit::AuditCounts;
 pub(crate) use keys::KeyGauges;
 use keys::KeyMetrics;
 use register::{counters, gauges, register};
@@ -44,6 +46,7 @@ struct Metrics {
     inquiries: IntCounterVec,
     shadows: IntCounterVec,
     failed_conditions: IntCounterVec,
+    audit: AuditCounts,
 }
 
 impl Recorder {
@@ -83,6 +86,7 @@ impl Recorder {
                 "Requests for which a rule's condition was neither true nor false.",
                 &["rule"],
             )?,
+            audit: AuditCounts::new(&all)?,
             registry: all,
         })))
     }
@@ -110,6 +114,11 @@ impl Recorder {
     /// Likewise.
     pub(crate) fn condition_failed(&self, rule: &str) {
         self.0.failed_conditions.with_label_values(&[rule]).inc();
+    }
+
+    /// The metrics of the audit.
+    pub(crate) fn audit(&self) -> AuditCounts {
+        self.0.audit.clone()
     }
 
     pub(crate) fn traffic(&self) -> Traffic {

@@ -5,7 +5,8 @@ mod metrics;
 
 use crate::reason::Reason;
 pub(crate) use metrics::{
-    CertificateGauges, InquiryCounts, KeyGauges, Recorder, ReloadGauges, RevocationGauges, Traffic,
+    AuditCounts, CertificateGauges, InquiryCounts, KeyGauges, Recorder, ReloadGauges,
+    RevocationGauges, Traffic,
 };
 
 /// How a request ended.

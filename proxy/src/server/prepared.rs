@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use pingora_core::listeners::tls::Acceptor;
 
+use crate::audit::{self, CannotWrite};
 use crate::config::{Boot, Config, Rules, Tls};
 use crate::edge::descriptors::{self, TooFew};
 use crate::edge::tls::{self, Certificates, NoCertificate};
@@ -35,6 +36,7 @@ impl Prepared {
         let mut obstacles = Obstacles::default();
         obstacles.none(descriptors::make_room(&boot.limits));
         let tls = obstacles.none(tls(&boot.tls, &recorder));
+        obstacles.none(audit::examine(boot.audit.as_ref()));
         let outbound = obstacles.none(Outbound::new(&boot.outbound));
         let makings = Makings::new(&boot.limits, &rules, &recorder, ledger).await;
         let makings = obstacles.none(makings);
@@ -87,6 +89,8 @@ pub(crate) enum Obstacle {
     Tls(#[from] rustls::Error),
     #[error("{0}")]
     Revocations(#[from] NoList),
+    #[error("{0}")]
+    Audit(#[from] CannotWrite),
     #[error("{0}")]
     Outbound(#[from] CannotFetch),
     #[error("the system gives no random numbers")]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{ClientAuthentication, IntrospectionEndpoint, Nonces, Rate, Source};
+use crate::config::{AuditTo, ClientAuthentication, IntrospectionEndpoint, Nonces, Rate, Source};
 
 const GOOD: &str = "\
 listen: 127.0.0.1:8443
@@ -642,4 +642,24 @@ fn a_mistake_in_a_rule_is_told_with_its_place() {
     let circle = with_policy("{implies: {a: b, b: c, c: a}}").unwrap_err().to_string();
     assert!(circle.starts_with("3 problems "), "{circle}");
     with_policy("{implies: {a: b c, b: d, c: d}}").unwrap();
+}
+
+#[test]
+fn an_audit_needs_a_place_and_a_chain_a_file() {
+    let with = |audit: &str| Config::parse(&format!("{GOOD}\naudit: {audit}"));
+    assert_eq!(good().boot.audit, None);
+    let file = with("{to: /var/log/a.jsonl, chain: true}").unwrap().boot.audit.unwrap();
+    assert_eq!(file.to, AuditTo::File("/var/log/a.jsonl".into()));
+    assert!(file.chain && !file.required);
+    assert!(with("{to: stderr, required: true}").unwrap().boot.audit.unwrap().required);
+    for (audit, key) in [
+        ("{}", "audit.to"),
+        ("{to: a.jsonl}", "audit.to"),
+        ("{to: syslog}", "audit.to"),
+        ("{to: stdout, chain: true}", "audit.chain"),
+        ("{to: /a, chain: maybe}", "audit.chain"),
+    ] {
+        let told = with(audit).unwrap_err().to_string();
+        assert!(told.contains(&format!(": {key}")), "{audit}: {told}");
+    }
 }

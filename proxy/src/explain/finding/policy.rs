@@ -33,7 +33,9 @@ pub(super) fn denied(case: &Case) -> Finding {
         }
         rule => format!("the rule {rule} denies it"),
     };
-    Finding::found(format!("{}: {why}", called(case)))
+    let failed = case.ruling.as_ref().and_then(Ruling::failed);
+    let failed = failed.map(|rule| format!("; the condition of {rule} was neither true nor false"));
+    Finding::found(format!("{}: {why}{}", called(case), failed.unwrap_or_default()))
 }
 
 /// What the policy was asked about.

@@ -1,0 +1,49 @@
+//! The one place where a request waits for what its decision needs.
+
+use std::sync::Arc;
+
+use pingora_core::Result;
+use pingora_proxy::Session;
+
+use super::{Gateway, body, now};
+use crate::exchange::Exchange;
+use crate::pipeline::Decision;
+use crate::pipeline::answer::Answer;
+use crate::pipeline::known::Known;
+use crate::refresh::Looked;
+
+impl Gateway {
+    /// Decides; and finds out what the decision needs, each thing once, until there is one.
+    pub(super) async fn decide(
+        &self,
+        session: &mut Session,
+        exchange: &mut Exchange,
+    ) -> Result<Decision> {
+        let snapshot = Arc::clone(&exchange.snapshot);
+        let mut known = Known::default();
+        loop {
+            let request = session.req_header();
+            let decision =
+                snapshot.pipeline.decide_knowing(request, &exchange.channel(), &known, now());
+            match decision {
+                Decision::NeedKey(key) => match snapshot.issuers.look_again(key).await {
+                    Looked::Again => known.keys_are_new(),
+                    Looked::InVain => return Ok(Decision::Answer(Answer::NoKeys)),
+                },
+                Decision::NeedIntrospection(inquiry) => match snapshot.issuers.ask(inquiry).await {
+                    Some(told) => known.token_is(told),
+                    None => return Ok(Decision::Answer(Answer::NoIntrospection)),
+                },
+                Decision::NeedBody => match body::read(session, exchange).await? {
+                    Ok(body) => known.body_is(body),
+                    Err(answer) => return Ok(Decision::Answer(answer)),
+                },
+                Decision::Answer(_) => return Ok(decision),
+                Decision::Forward(_) => {
+                    exchange.body = known.into_body();
+                    return Ok(decision);
+                }
+            }
+        }
+    }
+}

@@ -13,6 +13,7 @@
 //! from a session. On stdio it is whoever started this process. Nothing turns one into the
 //! other: [`serve`] and [`serve_stdio`] each build a handler that knows only its own kind.
 
+mod api;
 mod backend;
 mod caller;
 mod cli;

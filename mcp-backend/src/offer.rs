@@ -94,3 +94,9 @@ pub(crate) struct ScopeMissing {
     tool: String,
     scope: String,
 }
+
+impl ScopeMissing {
+    pub(crate) fn scope(&self) -> &str {
+        &self.scope
+    }
+}

@@ -17,6 +17,7 @@ use super::admit::admit;
 use super::listener::Listener;
 use super::sessions::{Sessions, keep_apart};
 use super::sse;
+use crate::api;
 use crate::backend::{Backend, Entrance};
 use crate::conformance::Fixtures;
 use crate::offer::Offer;
@@ -70,7 +71,8 @@ fn app(offer: Arc<Offer>, cut: CancellationToken) -> Router {
     let mcp = if let Some(shared) = offer.fixtures() {
         mcp(move || Fixtures::new(shared.clone()), cut)
     } else {
-        mcp(move || Backend::new(Entrance::Http, Arc::clone(&offer)), cut)
+        let api = api::routes(Arc::clone(&offer), MOST_BODY_BYTES);
+        mcp(move || Backend::new(Entrance::Http, Arc::clone(&offer)), cut).merge(api)
     };
     mcp.layer(from_fn_with_state(keep, admit))
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "these are tests")]
 #![expect(clippy::needless_pass_by_value, reason = "a json!() reads best as an argument")]
 
+mod api;
 mod beside;
 mod harness;
 mod http;

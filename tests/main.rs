@@ -10,6 +10,7 @@
 
 mod admin;
 mod arrival;
+mod assertion;
 mod attack;
 mod audit;
 mod authenticate;

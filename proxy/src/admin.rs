@@ -1,7 +1,9 @@
-//! `/metrics`, `/livez`, `/readyz` and `/generation`, on a listener of their own. Read-only.
+//! `/metrics`, `/livez`, `/readyz`, `/generation` and the keys of assertions, on a listener of their own.
+//! Read-only.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use http::{Method, Response, StatusCode, header};
@@ -37,6 +39,7 @@ impl Admin {
             "/generation" => {
                 reply(StatusCode::OK, JSON, json!(self.report().as_deref()).to_string().into())
             }
+            "/assertion-keys" => self.assertion_keys(),
             _ => reply(
                 StatusCode::NOT_FOUND,
                 TEXT,
@@ -56,6 +59,17 @@ impl Admin {
 
     fn report(&self) -> Option<Arc<Report>> {
         self.reports.as_ref().map(|reports| reports.current())
+    }
+
+    fn assertion_keys(&self) -> http::Result<Response<Vec<u8>>> {
+        #[expect(clippy::disallowed_methods, reason = "no request is judged by it")]
+        let now = SystemTime::now();
+        match self.live.pin().pipeline.assertion_keys(now) {
+            Some(keys) => {
+                reply(StatusCode::OK, "application/jwk-set+json", keys.to_string().into())
+            }
+            None => reply(StatusCode::NOT_FOUND, TEXT, b"no backend is sent assertions\n".to_vec()),
+        }
     }
 
     fn ready(&self) -> http::Result<Response<Vec<u8>>> {

@@ -171,6 +171,10 @@ impl ProxyHttp for Gateway {
         let blank = http::Request::new(()).into_parts().0;
         let mut parts = Parts::from(std::mem::replace(request, blank.into()));
         exchange.site()?.relay().rewrite(&mut parts.headers, permit, exchange.arrival()?);
+        exchange
+            .site()?
+            .vouch(&mut parts.headers, permit, exchange.arrival()?, now())
+            .or_err(ErrorType::InternalError, "cannot sign for the upstream")?;
         if exchange.body.is_some() {
             // The client has had its leave.
             parts.headers.remove(EXPECT);

@@ -11,6 +11,7 @@ use super::{
     network, units,
 };
 
+mod assertion;
 mod audit;
 mod dpop;
 mod issuer;
@@ -49,6 +50,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let revocations = revocations(&mut root);
     let dpop = dpop::rules(&mut root);
     let session_keys = session::keys(&mut root);
+    let assertion_key = assertion::key(&mut root, sites.as_deref());
     agree(&root, listen, admin);
     let tls = tls?;
     Some(Config {
@@ -69,6 +71,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             revocations,
             dpop,
             session_keys,
+            assertion_key,
             rates,
             client_certificates: match tls {
                 Tls::Here { client_certificates, .. } => client_certificates,

@@ -213,6 +213,8 @@ pub struct Rules {
     pub dpop: Dpop,
     /// What sessions are sealed with: the first seals, all open. None: a key made at start.
     pub session_keys: Vec<Secret>,
+    /// What the keys of assertions are made of. None: of something made at start.
+    pub assertion_key: Option<Secret>,
     /// How often callers may call, and fail.
     pub rates: Rates,
     /// Whether clients can prove to hold a certificate.

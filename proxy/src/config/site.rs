@@ -73,6 +73,8 @@ pub struct Forward {
     pub claims: Vec<(ClaimPath, HeaderName)>,
     /// Whether the caller's token goes up too.
     pub authorization: Authorization,
+    /// For whom a signed assertion of all that is, if for anybody.
+    pub assertion: Option<String>,
 }
 
 /// What becomes of the caller's token.

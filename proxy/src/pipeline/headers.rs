@@ -28,6 +28,11 @@ impl Stamped {
         Self(lines.join("\n").into_boxed_str().into_boxed_bytes().into())
     }
 
+    /// Those of the claims that the operator named.
+    pub(super) fn further(&self) -> impl Iterator<Item = Option<HeaderValue>> {
+        self.values().skip(FIXED.len())
+    }
+
     fn values(&self) -> impl Iterator<Item = Option<HeaderValue>> {
         self.0.split(|byte| *byte == b'\n').map(|line| {
             let value = Some(line).filter(|line| !line.is_empty())?;

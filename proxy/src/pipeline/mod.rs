@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod answer;
+pub(crate) mod assertion;
 pub mod authenticate;
 pub mod authorize;
 pub mod call;
@@ -101,6 +102,11 @@ impl Pipeline {
             sites: sites.iter().enumerate().map(site).collect(),
             https_only: sites.iter().all(|site| site.resource.is_https_only()),
         }
+    }
+
+    /// What backends check assertions with, if any of them is sent some.
+    pub(crate) fn assertion_keys(&self, now: SystemTime) -> Option<serde_json::Value> {
+        self.sites.iter().find_map(|site| site.assertion_keys(now))
     }
 
     /// The whole pipeline, top to bottom.

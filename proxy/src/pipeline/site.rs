@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use serde_json::json;
 
 use super::answer::Answer;
+use super::assertion::{Assertions, Unsigned};
 use super::authenticate::{Memory, Recalled, Rejected, Standing, VerifiedToken, Verifier};
 use super::authorize::{Permit, Policy, Refused};
 use super::call::{Call, Unclear};
@@ -25,6 +26,7 @@ use super::origin::{Doors, ForeignOrigin};
 use super::proof::{Proofs, Proven, Sent, Unproven};
 use super::session::{Sessions, Unsealable};
 use super::token::{BearerToken, NoBearer, Scheme};
+use super::trail::Arrival;
 use super::{Cells, Decision, asked_headers};
 use crate::config::{self, Resource, Rules, Upstream};
 
@@ -42,6 +44,7 @@ pub struct Site {
     sessions: Sessions,
     limiter: Limiter,
     relay: Relay,
+    assertions: Option<Assertions>,
     upstream: Upstream,
 }
 
@@ -76,6 +79,7 @@ impl Site {
             policy: Policy::new(number, site),
             sessions: Sessions::new(&site.resource, &rules.session_keys, cells.ledger.secret()),
             relay: Relay::new(site),
+            assertions: Assertions::new(site, rules, cells.ledger.secret()),
             upstream: site.upstream.clone(),
         }
     }
@@ -111,6 +115,22 @@ impl Site {
     /// What to tell the upstream.
     pub fn relay(&self) -> &Relay {
         &self.relay
+    }
+
+    /// Signs what the upstream is told, if it wants that; after all else has been said.
+    pub(crate) fn vouch(
+        &self,
+        headers: &mut HeaderMap,
+        permit: &Permit,
+        arrival: &Arrival,
+        now: SystemTime,
+    ) -> Result<(), Unsigned> {
+        let Some(assertions) = &self.assertions else { return Ok(()) };
+        assertions.vouch(headers, permit, arrival, now)
+    }
+
+    pub(super) fn assertion_keys(&self, now: SystemTime) -> Option<serde_json::Value> {
+        self.assertions.as_ref()?.published(now)
     }
 
     /// Where permitted requests go.

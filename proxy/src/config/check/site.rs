@@ -117,7 +117,8 @@ fn upstream(root: &mut Section<'_>) -> Option<Upstream> {
 }
 
 fn forward(root: &mut Section<'_>) -> Forward {
-    let mut forward = Forward { claims: Vec::new(), authorization: Authorization::Strip };
+    let mut forward =
+        Forward { claims: Vec::new(), authorization: Authorization::Strip, assertion: None };
     let Some(mut section) = root.section("forward") else { return forward };
     let claims = section.table("claims", value::header).into_iter();
     forward.claims = claims.map(|(claim, header)| (ClaimPath::new(&claim), header)).collect();
@@ -129,6 +130,7 @@ fn forward(root: &mut Section<'_>) -> Forward {
     }
     let kept = section.optional("authorization", value::authorization);
     forward.authorization = kept.unwrap_or(forward.authorization);
+    forward.assertion = section.optional("assertion", value::text);
     forward
 }
 

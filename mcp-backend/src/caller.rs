@@ -1,5 +1,6 @@
 //! Who is calling: the proxy's headers, believed once, at the edge.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,6 +75,7 @@ pub(crate) struct Identity {
     issuer: String,
     client_id: Option<String>,
     scopes: Vec<String>,
+    claims: BTreeMap<String, String>,
 }
 
 impl Identity {
@@ -84,7 +86,21 @@ impl Identity {
             issuer: required(headers, ISSUER)?,
             client_id: optional(headers, CLIENT_ID)?,
             scopes: scopes(headers)?,
+            claims: BTreeMap::new(),
         })
+    }
+
+    /// What the proxy said in writing, or somebody whom we were told to take for the proxy.
+    pub(crate) fn asserted(
+        subject: String,
+        issuer: String,
+        client_id: Option<String>,
+        scopes: &str,
+        claims: BTreeMap<String, String>,
+    ) -> Option<Self> {
+        let scopes = scopes.split_ascii_whitespace().map(str::to_owned).collect();
+        let good = !subject.is_empty() && !issuer.is_empty();
+        good.then_some(Self { subject, issuer, client_id, scopes, claims })
     }
 
     /// Unique only together with the issuer.
@@ -98,6 +114,11 @@ impl Identity {
 
     pub(crate) fn client_id(&self) -> Option<&str> {
         self.client_id.as_deref()
+    }
+
+    /// Further claims, as far as the operator of the proxy named them.
+    pub(crate) fn claims(&self) -> &BTreeMap<String, String> {
+        &self.claims
     }
 
     pub(crate) fn scopes(&self) -> &[String] {

@@ -38,7 +38,8 @@ pub fn main() -> ExitCode {
 ///
 /// Without options it serves the client that started it, on stdin and stdout. With --listen it
 /// serves streamable HTTP at /mcp to the Postern proxy, and believes the X-Postern-* headers in
-/// which the proxy says who is calling. It verifies no tokens: let nobody but the proxy connect.
+/// which the proxy says who is calling. It verifies no tokens: let nobody but the proxy connect, or
+/// have it sign what it says.
 #[derive(Debug, Parser)]
 #[command(name = "mcp-backend", version)]
 struct Arguments {
@@ -50,12 +51,12 @@ struct Arguments {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<ListenAddress>,
 
-    /// Allow --listen with an address that other machines can reach
+    /// Believe nothing but the proxy's signed assertions, even from this machine
     ///
-    /// Whoever can connect can claim to be anyone. Use this only where the network lets nobody
-    /// but the proxy through.
-    #[arg(long, requires = "listen")]
-    listen_beyond_loopback: bool,
+    /// The section `assertion` of the file in --config says whose are good. With that section the
+    /// server may listen where other machines can reach it.
+    #[arg(long, requires_all = ["listen", "config"])]
+    require_assertion: bool,
 
     /// The settings of tools that need some
     ///
@@ -97,10 +98,15 @@ fn run(arguments: Arguments) -> Result<(), Box<dyn Error>> {
 async fn run_until_stopped(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let stop = stop_on_signal()?;
     let settings = arguments.config.as_deref().map(Settings::read).transpose()?;
+    let mut settings = settings.unwrap_or_default();
+    if arguments.require_assertion {
+        settings.require_assertion()?;
+    }
+    let beyond_loopback = settings.know_assertions();
     let offer = Arc::new(if arguments.conformance {
         Offer::for_conformance()
     } else {
-        Offer::new(settings.unwrap_or_default())?
+        Offer::new(settings)?
     });
     match &arguments.listen {
         None => {
@@ -108,7 +114,7 @@ async fn run_until_stopped(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             serve_stdio(offer, stop).await?;
         }
         Some(address) => {
-            let listener = if arguments.listen_beyond_loopback {
+            let listener = if beyond_loopback {
                 Listener::bind_beyond_loopback(address).await?
             } else {
                 Listener::bind(address).await?

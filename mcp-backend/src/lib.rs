@@ -14,11 +14,14 @@
 //! other: [`serve`] and [`serve_stdio`] each build a handler that knows only its own kind.
 
 mod api;
+mod assertion;
 mod backend;
 mod caller;
 mod cli;
 mod clock;
 mod conformance;
+mod door;
+mod fetch;
 mod messages;
 mod offer;
 mod otus;
@@ -29,6 +32,7 @@ mod settings;
 mod signals;
 mod tools;
 mod transport;
+mod unverified;
 
 pub use cli::main;
 pub use offer::{NoOffer, Offer};

@@ -6,6 +6,7 @@ use rmcp::model::Tool;
 use crate::backend::Backend;
 use crate::caller::Caller;
 use crate::conformance::Shared;
+use crate::door::Door;
 use crate::otus::Otus;
 use crate::settings::{Credential, Settings};
 use crate::tools::{every_tool, scope_of};
@@ -15,6 +16,7 @@ use crate::tools::{every_tool, scope_of};
 pub struct Offer {
     pub(crate) tools: ToolRouter<Backend>,
     otus: Option<Otus>,
+    door: Door,
     /// Instead of all else.
     fixtures: Option<Shared>,
 }
@@ -29,6 +31,7 @@ impl Offer {
     /// What these settings make possible.
     pub fn new(settings: Settings) -> Result<Self, NoOffer> {
         let tools = every_tool();
+        let door = Door::new(settings.assertion, settings.unverified).map_err(NoOffer)?;
         match settings.otus {
             Some(otus) => {
                 if matches!(otus.credential, Credential::PassthroughUnsafe) {
@@ -37,15 +40,20 @@ impl Offer {
                          for which they are not, and Otus can use them here"
                     );
                 }
-                Ok(Self { tools, otus: Some(Otus::new(otus).map_err(NoOffer)?), fixtures: None })
+                Ok(Self {
+                    tools,
+                    otus: Some(Otus::new(otus).map_err(NoOffer)?),
+                    door,
+                    fixtures: None,
+                })
             }
-            None => Ok(Self::without(tools)),
+            None => Ok(Self { door, ..Self::without(tools) }),
         }
     }
 
     fn without(mut tools: ToolRouter<Backend>) -> Self {
         tools.remove_route("otus_teams");
-        Self { tools, otus: None, fixtures: None }
+        Self { tools, otus: None, door: Door::default(), fixtures: None }
     }
 
     /// What the conformance suite wants to find, instead of all else.
@@ -56,6 +64,10 @@ impl Offer {
 
     pub(crate) fn fixtures(&self) -> Option<Shared> {
         self.fixtures.clone()
+    }
+
+    pub(crate) fn door(&self) -> &Door {
+        &self.door
     }
 
     pub(crate) fn otus(&self) -> Option<&Otus> {

@@ -10,8 +10,8 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 
 use super::Refused;
-use super::fetch::{Answer, fetch};
 use crate::caller::{Identity, Token};
+use crate::fetch::{Answer, fetch};
 use crate::settings::{Authentication, AuthorizationServer};
 
 /// Gets tokens, and remembers them while they live.

@@ -1,7 +1,6 @@
 //! Otus: the API that knows who is in which team.
 
 mod exchange;
-mod fetch;
 
 use std::time::Duration;
 
@@ -11,9 +10,9 @@ use serde_json::Value;
 use url::Url;
 
 use crate::caller::{Identity, Token};
+use crate::fetch::{self, Answer, fetch};
 use crate::settings::{AuthorizationServer, Credential, OtusSettings};
 use exchange::{Ask, Granted, Tokens};
-use fetch::{Answer, fetch};
 
 /// Asks Otus on behalf of callers.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The settings file: what was written, and what is believed of it.
 
+mod assertion;
 mod otus;
 mod problem;
 mod value;
@@ -7,8 +8,10 @@ mod value;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use http::HeaderName;
 use serde::Deserialize;
 
+pub(crate) use assertion::{AssertionSettings, KeySource};
 pub(crate) use otus::{Authentication, AuthorizationServer, Credential, OtusSettings};
 use problem::Problems;
 pub use problem::{Invalid, Problem};
@@ -17,6 +20,9 @@ pub use problem::{Invalid, Problem};
 #[derive(Debug, Default)]
 pub struct Settings {
     pub(crate) otus: Option<OtusSettings>,
+    pub(crate) assertion: Option<AssertionSettings>,
+    /// The header of a token that nobody here verifies, and that is believed nevertheless.
+    pub(crate) unverified: Option<HeaderName>,
 }
 
 impl Settings {
@@ -27,12 +33,34 @@ impl Settings {
         Self::parse(&text).map_err(|why| NoSettings::Invalid(path.to_owned(), why))
     }
 
+    /// Believes nothing but assertions, wherever a request comes from.
+    pub fn require_assertion(&mut self) -> Result<(), NoSettings> {
+        let assertion = self.assertion.as_mut().ok_or(NoSettings::NoAssertion)?;
+        assertion.required = true;
+        Ok(())
+    }
+
+    /// Whether there is something to believe besides where a request comes from.
+    #[must_use]
+    pub fn know_assertions(&self) -> bool {
+        self.assertion.is_some()
+    }
+
     fn parse(text: &str) -> Result<Self, Invalid> {
         let file: Option<File> = serde_yaml::from_str(text).map_err(Invalid::Shape)?;
         let mut problems = Problems::default();
         let file = file.unwrap_or_default();
         let otus = file.otus.and_then(|otus| otus.check(&mut problems));
-        problems.none().map(|()| Self { otus })
+        let assertion = file.assertion.and_then(|assertion| assertion.check(&mut problems));
+        let unverified = file.trust_unverified_jwt_in_header.and_then(|name| {
+            let told = format!("{name}: not the name of a header; write one like X-Validated-Jwt");
+            name.parse().map_err(|_| problems.note("trust_unverified_jwt_in_header", told)).ok()
+        });
+        if unverified.is_some() && assertion.is_some() {
+            let told = "would be believed where assertion has nothing to say; remove one of both";
+            problems.note("trust_unverified_jwt_in_header", told);
+        }
+        problems.none().map(|()| Self { otus, assertion, unverified })
     }
 }
 
@@ -45,12 +73,20 @@ pub enum NoSettings {
     /// What it says cannot be done.
     #[error("{path}: {1}", path = .0.display())]
     Invalid(PathBuf, #[source] Invalid),
+    /// Nobody could be let in.
+    #[error(
+        "--require-assertion: nothing says whose assertions are good: write the section \
+         assertion (keys, issuer, audience) into the file of --config"
+    )]
+    NoAssertion,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     otus: Option<otus::File>,
+    assertion: Option<assertion::File>,
+    trust_unverified_jwt_in_header: Option<String>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! `whoami`: whom this server takes the caller for.
 
+use std::collections::BTreeMap;
+
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::handler::server::wrapper::Json;
 use rmcp::{tool, tool_router};
@@ -50,6 +52,9 @@ enum WhoAmI {
         client_id: Option<String>,
         /// What the token allows.
         scopes: Vec<String>,
+        /// What else the proxy was told to say of callers.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        claims: BTreeMap<String, String>,
     },
     /// Whoever started this server as a child process.
     Local,
@@ -64,6 +69,7 @@ impl From<Caller> for WhoAmI {
                 issuer: identity.issuer().to_owned(),
                 client_id: identity.client_id().map(str::to_owned),
                 scopes: identity.scopes().to_vec(),
+                claims: identity.claims().clone(),
             },
         }
     }

@@ -1,6 +1,7 @@
 //! Streamable HTTP at `/mcp`, for the proxy in front of us and nobody else.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::net::TcpStream;
+use tokio_util::either::Either;
 use tokio_util::sync::CancellationToken;
 
 use super::admit::admit;
@@ -21,7 +23,6 @@ use crate::api;
 use crate::backend::{Backend, Entrance};
 use crate::conformance::Fixtures;
 use crate::offer::Offer;
-use crate::otus::Otus;
 
 /// Serves until `stop` is cancelled, then lets running calls end, for a few seconds at most.
 pub async fn serve(
@@ -44,10 +45,13 @@ async fn serve_with(
     let (serving, _unlinked_at_the_end) = match listener {
         Listener::Tcp(tcp) => {
             let tcp = tcp.tap_io(send_at_once);
-            (axum::serve(tcp, app).with_graceful_shutdown(stopped).into_future(), None)
+            let app = app.into_make_service_with_connect_info::<SocketAddr>();
+            let serving = axum::serve(tcp, app).with_graceful_shutdown(stopped);
+            (Either::Left(serving.into_future()), None)
         }
         Listener::Unix(unix, file) => {
-            (axum::serve(unix, app).with_graceful_shutdown(stopped).into_future(), Some(file))
+            let serving = axum::serve(unix, app).with_graceful_shutdown(stopped);
+            (Either::Right(serving.into_future()), Some(file))
         }
     };
     tokio::select! {
@@ -67,14 +71,14 @@ async fn lose_patience(stop: CancellationToken, cut: CancellationToken, grace: D
 }
 
 fn app(offer: Arc<Offer>, cut: CancellationToken) -> Router {
-    let keep = offer.otus().is_some_and(Otus::needs_token);
+    let door = Arc::clone(&offer);
     let mcp = if let Some(shared) = offer.fixtures() {
         mcp(move || Fixtures::new(shared.clone()), cut)
     } else {
         let api = api::routes(Arc::clone(&offer), MOST_BODY_BYTES);
         mcp(move || Backend::new(Entrance::Http, Arc::clone(&offer)), cut).merge(api)
     };
-    mcp.layer(from_fn_with_state(keep, admit))
+    mcp.layer(from_fn_with_state(door, admit))
 }
 
 /// MCP as each era speaks it, by handlers that are made anew for each session.
@@ -128,9 +132,7 @@ mod tests {
         ended.expect("it must not wait for the client").unwrap().unwrap();
     }
 
-    async fn start(
-        grace: Duration,
-    ) -> (std::net::SocketAddr, CancellationToken, JoinHandle<io::Result<()>>) {
+    async fn start(grace: Duration) -> (SocketAddr, CancellationToken, JoinHandle<io::Result<()>>) {
         let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
         let ListenAddress::Tcp(address) = listener.address().unwrap() else { panic!() };
         let stop = CancellationToken::new();

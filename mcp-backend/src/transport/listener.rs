@@ -67,8 +67,7 @@ impl Listener {
         }
     }
 
-    /// Binds wherever told. Whoever can connect can claim to be anyone, so the network between
-    /// here and the proxy must be theirs alone.
+    /// Binds wherever told: for who has assertions to believe.
     pub async fn bind_beyond_loopback(address: &ListenAddress) -> Result<Self, CannotListen> {
         let refused = |error| CannotListen::Refused(address.clone(), error);
         match address {
@@ -95,10 +94,10 @@ impl Listener {
 pub enum CannotListen {
     /// Other machines could reach it.
     #[error(
-        "{0} can be reached from other machines, and whoever reaches this server can claim to be \
-         anyone: it believes the identity headers that a proxy sets. Listen on 127.0.0.1 or on \
-         unix:/path/to.sock with the proxy beside it; or, where only the proxy can connect \
-         because the network sees to it, add --listen-beyond-loopback"
+        "{0} can be reached from other machines, and from there nothing is believed but the \
+         proxy's signed assertions. Listen on 127.0.0.1 or on unix:/path/to.sock with the proxy \
+         beside it; or say whose assertions are good, in the section assertion of the file in \
+         --config"
     )]
     BeyondLoopback(SocketAddr),
     /// Another server answers on this socket.

@@ -57,12 +57,17 @@ async fn refuses_to_be_reached_from_other_machines() {
     let ended = Process::start(&["--listen", "0.0.0.0:0"]).end().await;
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     assert!(ended.stdout.is_empty(), "{ended:?}");
-    assert!(ended.stderr.contains("--listen-beyond-loopback"), "{ended:?}");
+    assert!(ended.stderr.contains("the section assertion"), "{ended:?}");
 }
 
 #[tokio::test]
-async fn may_be_reached_from_other_machines_when_told_so() {
-    let (server, _) = listening(&["--listen", "0.0.0.0:0", "--listen-beyond-loopback"]).await;
+async fn may_be_reached_from_other_machines_when_it_knows_whose_word_is_good() {
+    let directory = tempdir().unwrap();
+    let path = directory.path().join("backend.yaml");
+    let settings = "assertion: {keys: /keys.json, issuer: https://a.example, audience: b}";
+    std::fs::write(&path, settings).unwrap();
+    let (server, _) =
+        listening(&["--listen", "0.0.0.0:0", "--config", path.to_str().unwrap()]).await;
     server.signal("TERM").await;
     server.ends_well().await;
 }

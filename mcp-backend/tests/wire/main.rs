@@ -4,6 +4,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "a json!() reads best as an argument")]
 
 mod api;
+mod assertion;
 mod beside;
 mod harness;
 mod http;

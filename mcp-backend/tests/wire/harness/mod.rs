@@ -7,6 +7,7 @@ mod message;
 mod post;
 mod process;
 mod server;
+mod signer;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ pub(crate) use message::{call, legacy, modern};
 pub(crate) use post::Post;
 pub(crate) use process::Process;
 pub(crate) use server::Server;
+pub(crate) use signer::Signer;
 
 /// A test that would hang fails instead.
 pub(crate) async fn soon<T>(wait: impl Future<Output = T>) -> T {

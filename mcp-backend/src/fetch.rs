@@ -8,7 +8,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
 
 /// The client of a process. It follows no redirect: a credential goes where it was meant to go.
-pub(super) fn client(timeout: Duration) -> Result<Client, reqwest::Error> {
+pub(crate) fn client(timeout: Duration) -> Result<Client, reqwest::Error> {
     // Whoever was first has installed the same.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
     Client::builder()
@@ -22,13 +22,13 @@ pub(super) fn client(timeout: Duration) -> Result<Client, reqwest::Error> {
 
 /// What came back. Only what is told with 200 or 400 is read at all.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
     /// The body, if it is JSON.
-    pub(super) body: Option<Value>,
+    pub(crate) body: Option<Value>,
 }
 
-pub(super) async fn fetch(request: RequestBuilder) -> Result<Answer, Failed> {
+pub(crate) async fn fetch(request: RequestBuilder) -> Result<Answer, Failed> {
     let sent = request.header(ACCEPT, "application/json").send();
     let mut response = sent.await.map_err(Failed::unreachable)?;
     let status = response.status();
@@ -47,7 +47,7 @@ pub(super) async fn fetch(request: RequestBuilder) -> Result<Answer, Failed> {
 
 /// For the log; without addresses, which may name the caller.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failed {
+pub(crate) enum Failed {
     #[error("unreachable: {0:?}")]
     Unreachable(#[source] reqwest::Error),
     #[error("its answer is larger than {MOST_BYTES} bytes")]

@@ -15,9 +15,10 @@ use crate::harness::{Identity, Wire, World};
 /// What one connection is made to do, again and again, until it is not listened to any more.
 type Flood = fn(&mut Frames, &str, u32) -> bool;
 
-const FLOODS: [(&str, Flood); 9] = [
+const FLOODS: [(&str, Flood); 10] = [
     ("requests that are taken back", resets),
     ("good requests that are taken back", good_resets),
+    ("good requests that the proxy is made to take back", made_resets),
     ("a head without end", continuations),
     ("a head that grows when it is read", references),
     ("settings", settings),
@@ -39,6 +40,14 @@ fn good_resets(frames: &mut Frames, bearer: &str, turn: u32) -> bool {
     let stream = turn * 2 + 1;
     let request = head("POST", "/mcp", &[("authorization", bearer), ("x-answer", "wait")]);
     frames.send(&[frame(HEADERS, END_HEADERS, stream, &request), cancel(stream)].concat())
+}
+
+/// A window that grows by nothing is an error of its stream's (RFC 9113 section 6.9).
+fn made_resets(frames: &mut Frames, bearer: &str, turn: u32) -> bool {
+    let stream = turn * 2 + 1;
+    let request = head("POST", "/mcp", &[("authorization", bearer), ("x-answer", "wait")]);
+    let nothing = frame(WINDOW_UPDATE, 0, stream, &[0; 4]);
+    frames.send(&[frame(HEADERS, END_HEADERS, stream, &request), nothing].concat())
 }
 
 fn cancel(stream: u32) -> Vec<u8> {
@@ -122,6 +131,40 @@ fn a_flood_of_frames_ends_and_harms_nobody_else() {
         let grown = self::resident(&world).saturating_sub(resident);
         assert!(during < before * 10 + MOMENT, "{name}: {during:?} instead of {before:?}");
         assert!(grown < BOUND, "{name}: {grown} KiB more are resident");
+    }
+}
+
+/// Half a head, half a body, and an answer that is not taken, by the hundred.
+#[test]
+fn hundreds_of_slow_clients_end_and_harm_nobody_else() {
+    let identity = Identity::new();
+    let limits = "limits: {header_timeout: 3s, body_timeout: 3s}";
+    let world = World::with(&format!("{}\n{limits}", identity.settings()));
+    let mut healthy = Healthy::new(&world, &identity);
+    let before = healthy.median(200, || false);
+    let resident = resident(&world);
+    let half = format!(
+        "POST /mcp HTTP/1.1\r\nHost: mcp.example\r\nAuthorization: Bearer {}\r\n",
+        world.issuer.token()
+    );
+    let mut slow: Vec<Wire> = (0..300)
+        .map(|number| {
+            let mut wire = identity.connect(world.gateway);
+            wire.send(&half);
+            if number % 2 == 0 {
+                wire.send("Content-Length: 100\r\n\r\n{");
+            }
+            wire
+        })
+        .collect();
+    let during = healthy.median(200, || false);
+    let grown = self::resident(&world).saturating_sub(resident);
+    assert!(during < before * 10 + MOMENT, "{during:?} instead of {before:?}");
+    assert!(grown < BOUND, "{grown} KiB more are resident");
+    for wire in &mut slow {
+        // Whoever is late with a body is told so.
+        let told = wire.rest();
+        assert!(told.is_empty() || told.starts_with("HTTP/1.1 408"), "{told}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::frames::{DATA, END_HEADERS, END_STREAM, Frames, HEADERS, field, frame};
 use crate::harness::{H2, Identity, Wire, World};
 
 /// The head and body of a good request, to be spoiled.
@@ -126,12 +127,40 @@ fn only_chunked_and_only_once() {
 #[test]
 fn torn_chunks_make_no_request() {
     let world = World::start();
-    for body in
-        ["G\r\n{}\r\n0\r\n\r\n", "-2\r\n{}\r\n", "fffffffffffffffff\r\n{}", "2\r\n{}{}\r\n0"]
-    {
+    for body in [
+        "G\r\n{}\r\n0\r\n\r\n",
+        "-2\r\n{}\r\n",
+        "+2\r\n{}\r\n0\r\n\r\n",
+        "0x2\r\n{}\r\n0\r\n\r\n",
+        "fffffffffffffffff\r\n{}",
+        "2\r\n{}{}\r\n0",
+        "2\n{}\n0\n\n",
+        "2\0\r\n{}\r\n0\r\n\r\n",
+        "2\r{}\r\n0\r\n\r\n",
+    ] {
         let mut wire = Raw::good(&world).chunked(body).send(&world);
         let heard = wire.rest();
         assert!(!heard.starts_with("HTTP/1.1 200"), "{body:?} {heard}");
+        world.upstream.saw_nothing();
+    }
+}
+
+/// pingora takes no size for 0 and any byte for an extension; what the backend gets is made anew.
+#[test]
+fn odd_chunks_reach_nobody_as_they_came() {
+    let world = World::start();
+    let second = "GET /mcp/evil HTTP/1.1\r\nHost: mcp.example\r\n\r\n";
+    for (odd, body) in [
+        (format!("\r\n{second}0\r\n\r\n"), ""),
+        (format!("2;a=b\r\n{{}}\r\n0;{second}\r\n"), "{}"),
+        (format!("2;\n{second}\r\n{{}}\r\n0\r\n\r\n"), "{}"),
+        (format!("2\r\n{{}}\r\n0\r\nX-A: {second}"), "{}"),
+    ] {
+        Raw::good(&world).chunked(&odd).with("Connection: close").send(&world).rest();
+        if let Some(seen) = world.upstream.poll() {
+            assert_eq!((seen.body.as_str(), seen.trailers.trim()), (body, ""), "{odd:?}");
+            assert_eq!(seen.values("transfer-encoding"), ["chunked"]);
+        }
         world.upstream.saw_nothing();
     }
 }
@@ -159,6 +188,20 @@ fn a_head_of_another_grammar_is_refused() {
     for field in ["X-A: b\r\n c", "X-A: b\r\n\tc", "X-A : b", " X-A: b", "X-A", ": b", "X-A: \0"] {
         refuses(400, &world, |raw| raw.with(field));
     }
+}
+
+#[test]
+fn a_line_ends_as_all_readers_end_it() {
+    let world = World::start();
+    let bare = "X-A: b\nTransfer-Encoding: chunked";
+    for field in [bare, "X-A: b\n", "X-A: b\n\n", "X-A: b\r\r\n", "X-A: b\rX-B: c", "\nX-A: b"] {
+        refuses(400, &world, |raw| raw.with(field));
+    }
+    refuses(400, &world, |raw| raw.line("POST /mcp HTTP/1.1\nX-A: b"));
+    let mut wire = world.connect();
+    wire.send("POST /mcp HTTP/1.1\nHost: mcp.example\n\n");
+    assert_eq!(wire.response(false).status, 400);
+    assert!(wire.is_closed());
 }
 
 /// pingora answers these by itself, before there is a request.
@@ -353,6 +396,65 @@ fn http2_has_the_same_grammar() {
         assert_ne!(status, 200, "{fields:?}");
     }
     world.upstream.saw_nothing();
+}
+
+/// RFC 9113 sections 8.2 and 8.3, where a library would not let a client say it.
+#[test]
+fn what_http2_forbids_reaches_no_http1() {
+    let identity = Identity::new();
+    let world = World::with(&identity.settings());
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let pseudo: [(&str, &str); 4] = [
+        (":method", "POST"),
+        (":scheme", "https"),
+        (":path", "/mcp"),
+        (":authority", "mcp.example"),
+    ];
+    let own = ("authorization", bearer.as_str());
+    let with = |odd: (&'static str, &'static str)| [&pseudo[..], &[own, odd]].concat();
+    let heads: Vec<Vec<(&str, &str)>> = vec![
+        with(("X-Upper", "a")),
+        with(("x:colon", "a")),
+        with(("x\r\nx-b", "a")),
+        with(("x-a", "a\r\nx-b: c")),
+        with(("x-a", "a\nb")),
+        with(("x-a", "a\0b")),
+        with(("", "a")),
+        with(("x a", "a")),
+        with(("connection", "x-a")),
+        with(("transfer-encoding", "chunked")),
+        with(("keep-alive", "1")),
+        with(("proxy-connection", "x")),
+        with(("upgrade", "h2c")),
+        with(("te", "gzip")),
+        with((":path", "/mcp/other")),
+        with((":method", "GET")),
+        with((":status", "200")),
+        with((":protocol", "websocket")),
+        with(("host", "evil.example")),
+        with(("content-length", "7")),
+        [&pseudo[..2], &[own]].concat(),
+        [&[own], &pseudo[..]].concat(),
+        [&pseudo[..2], &[(":path", "mcp"), pseudo[3], own]].concat(),
+        [&pseudo[..2], &[(":path", ""), pseudo[3], own]].concat(),
+        [&pseudo[..2], &[(":path", "/mcp\r\nx: y"), pseudo[3], own]].concat(),
+        [&pseudo[..2], &[(":path", "/mcp x"), pseudo[3], own]].concat(),
+        [&pseudo[..2], &[(":path", "https://mcp.example/mcp"), pseudo[3], own]].concat(),
+        [&pseudo[..3], &[(":authority", "a@mcp.example"), own]].concat(),
+    ];
+    for head in heads {
+        let mut frames = Frames::connect(world.gateway, &identity);
+        let fields: Vec<u8> = head.iter().flat_map(|(name, value)| field(name, value)).collect();
+        frames.send(&frame(HEADERS, END_HEADERS, 1, &fields));
+        frames.send(&frame(DATA, END_STREAM, 1, b"{}"));
+        world.upstream.saw_nothing();
+    }
+    let fields: Vec<u8> =
+        with(("x-a", "b")).iter().flat_map(|(name, value)| field(name, value)).collect();
+    let mut frames = Frames::connect(world.gateway, &identity);
+    frames.send(&frame(HEADERS, END_HEADERS, 1, &fields));
+    frames.send(&frame(DATA, END_STREAM, 1, b"{}"));
+    assert_eq!(world.upstream.next().values("x-a"), ["b"], "a good one passes");
 }
 
 const CHUNKS: &str = "2\r\n{}\r\n0\r\n\r\n";

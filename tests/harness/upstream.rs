@@ -80,6 +80,14 @@ impl Upstream {
         }
     }
 
+    /// The next request, if one has arrived by now.
+    pub(crate) fn poll(&self) -> Option<Seen> {
+        match self.events.recv_timeout(MOMENT) {
+            Ok(Event::Request(seen)) => Some(seen),
+            Ok(Event::Abandoned) | Err(_) => None,
+        }
+    }
+
     /// Sends one event on the stream that is open; an empty line ends it.
     pub(crate) fn say(&self, line: &str) {
         self.say.send(line.into()).unwrap();

@@ -25,10 +25,17 @@ pub(super) fn misframed(session: &Session) -> Option<Misframed> {
     if !request.raw_path_is_utf8() || !names_a_path(request) {
         return Some(Misframed::Target);
     }
-    // pingora drops Content-Length where Transfer-Encoding came too: only the bytes still tell.
+    if session.is_http2() {
+        return None;
+    }
+    let head = session.to_h1_raw();
+    // pingora takes a bare LF for the end of a line, as few others do.
+    if framing::has_a_bare_line_end(&head) {
+        return Some(Misframed::Torn);
+    }
+    // It drops Content-Length where Transfer-Encoding came too: only the bytes still tell.
     let chunked = request.headers.contains_key(http::header::TRANSFER_ENCODING);
-    (chunked && !session.is_http2() && framing::names_a_length(&session.to_h1_raw()))
-        .then_some(Misframed::Length)
+    (chunked && framing::names_a_length(&head)).then_some(Misframed::Length)
 }
 
 /// A path, or a whole URL with a path in it (RFC 9112 section 3.2), which pingora has taken out. Of

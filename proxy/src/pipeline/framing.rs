@@ -74,6 +74,17 @@ pub(crate) fn names_a_length(head: &[u8]) -> bool {
     names.any(|name| name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str().as_bytes()))
 }
 
+/// Whether a line of a head ends without CR.
+#[expect(
+    clippy::naive_bytecount,
+    reason = "the compiler makes it many bytes at once; heads are short"
+)]
+pub(crate) fn has_a_bare_line_end(head: &[u8]) -> bool {
+    let ends = head.iter().filter(|&&byte| byte == b'\n').count();
+    let pairs = head.iter().zip(head.iter().skip(1));
+    ends != pairs.filter(|&(&one, &other)| one == b'\r' && other == b'\n').count()
+}
+
 /// Whether the client waits for leave before it sends its body.
 pub(crate) fn waits_for_leave(headers: &HeaderMap) -> bool {
     headers.contains_key(EXPECT)

@@ -27,6 +27,7 @@ const LAYERS: &[Layer] = &[
     ("explain",  &["config", "holder", "introspect", "keys", "outbound", "pipeline", "reason", "record", "refresh", "revoke", "snapshot"], &["aws_lc_rs", "bytes", "chrono", "http", "jsonwebtoken", "prometheus", "serde_json", "thiserror", "tokio"]),
     ("reload",   &["config", "files", "record"],                               &["arc_swap", "aws_lc_rs", "serde", "tokio", "tracing"]),
     ("edge",     &["config", "files", "record"],                               &["arc_swap", "async_trait", "http", "pingora_core", "pingora_http", "rustix", "rustls", "socket2", "thiserror", "tokio", "tracing", "x509_parser"]),
+    ("inject",   &["config", "edge", "record"],                                &["async_trait", "base64", "http", "pingora_core", "prometheus", "rustls", "serde", "serde_json", "serde_yaml", "thiserror", "tokio", "tracing"]),
     ("upstream", &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "tokio"]),
     ("stream",   &["edge", "pipeline", "snapshot", "upstream"],                &["http", "tokio"]),
     ("exchange", &["edge", "pipeline", "reason", "record", "snapshot", "stream", "upstream"], &["bytes", "http", "pingora_core"]),
@@ -36,7 +37,7 @@ const LAYERS: &[Layer] = &[
     ("server",   &["admin", "audit", "config", "edge", "gateway", "generation", "outbound", "pipeline", "record", "reload", "revoke"], &["aws_lc_rs", "pingora_core", "pingora_proxy", "prometheus", "rustls", "socket2", "thiserror", "tokio", "tracing"]),
     ("validate", &["config", "edge", "holder", "introspect", "outbound", "pipeline", "refresh", "server"], &["chrono", "http", "jsonwebtoken", "tokio"]),
     ("dev",      &["config", "outbound", "record", "server"],                  &["aws_lc_rs", "axum", "base64", "clap", "http", "jsonwebtoken", "rcgen", "serde", "serde_json", "tempfile", "thiserror", "tokio", "tracing", "url"]),
-    ("cli",      &["audit", "config", "dev", "explain", "near", "outbound", "reason", "record", "reload", "server", "validate"], &["clap", "serde_json", "thiserror", "tokio", "tracing", "url"]),
+    ("cli",      &["audit", "config", "dev", "explain", "inject", "near", "outbound", "reason", "record", "reload", "server", "validate"], &["clap", "serde_json", "thiserror", "tokio", "tracing", "url"]),
     ("lib",      &["cli"],                                                     &["rustix", "rustls"]),
     ("main",     &[],                                                          &["mimalloc", "proxy"]),
 ];

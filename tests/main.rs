@@ -33,6 +33,7 @@ mod fuzz;
 mod harness;
 mod headers;
 mod idle;
+mod inject;
 mod introspection;
 mod keys;
 mod layering;

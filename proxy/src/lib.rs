@@ -35,6 +35,7 @@ mod files;
 mod gateway;
 mod generation;
 mod holder;
+mod inject;
 mod introspect;
 pub mod keys;
 mod near;

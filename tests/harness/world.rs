@@ -167,7 +167,7 @@ impl Drop for Process {
 }
 
 /// The line of the log that tells the addresses; the issuer's keys may be told of before it.
-fn listening(log: &Receiver<String>) -> [SocketAddr; 2] {
+pub(crate) fn listening(log: &Receiver<String>) -> [SocketAddr; 2] {
     loop {
         let line = log.recv_timeout(Duration::from_secs(20)).expect("the proxy never listened");
         match serde_json::from_str::<Value>(&line) {
@@ -208,7 +208,7 @@ fn configuration(issuer: &Issuer, upstream: &Upstream, settings: &str) -> String
 }
 
 /// Reads the proxy's log, so that it never waits for a reader.
-fn follow(proxy: &mut Child) -> Receiver<String> {
+pub(crate) fn follow(proxy: &mut Child) -> Receiver<String> {
     let stderr = BufReader::new(proxy.stderr.take().unwrap());
     let (tell, log) = channel();
     thread::spawn(move || {

@@ -2,9 +2,12 @@
 
 mod audit;
 mod explain;
+mod healthcheck;
+mod inject;
 mod reload;
 mod run;
 mod validate;
+mod webhook;
 
 use std::process::ExitCode;
 
@@ -30,9 +33,23 @@ enum Verb {
     Explain(Box<explain::Args>),
     /// Look after what was written with `audit.chain`.
     Audit(audit::Args),
+    /// Put the proxy into Kubernetes manifests whose pods ask for it.
+    Inject(inject::Args),
+    /// Put the proxy into pods while they are created: a mutating admission webhook.
+    Webhook(webhook::Args),
+    /// Ask the proxy beside this process how it is.
+    Healthcheck(healthcheck::Args),
     /// Try it on a laptop: a gateway, a backend and an identity provider in one command.
     #[cfg(feature = "dev")]
     Dev(crate::dev::Options),
+}
+
+/// What is put into pods.
+#[derive(clap::Args)]
+struct Image {
+    /// The image of the proxy that is put into pods.
+    #[arg(long, value_name = "IMAGE", default_value = concat!("postern:", env!("CARGO_PKG_VERSION")))]
+    image: String,
 }
 
 pub(crate) fn main() -> ExitCode {
@@ -42,6 +59,9 @@ pub(crate) fn main() -> ExitCode {
         Verb::Reload(args) => reload::run(&args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Inject(args) => inject::run(&args),
+        Verb::Webhook(args) => webhook::run(args),
+        Verb::Healthcheck(args) => healthcheck::run(&args),
         #[cfg(feature = "dev")]
         Verb::Dev(options) => crate::dev::run(options),
     }

@@ -69,7 +69,7 @@ async fn serve(config: Config, path: PathBuf, text: String) -> ExitCode {
 }
 
 /// sysexits.h: an internal error.
-const EX_SOFTWARE: u8 = 70;
+pub(super) const EX_SOFTWARE: u8 = 70;
 
 /// Ends at SIGTERM or SIGINT.
 pub(crate) fn told_to_stop() -> io::Result<impl Future<Output = ()>> {

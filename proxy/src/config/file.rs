@@ -6,14 +6,12 @@ mod place;
 
 use std::cell::RefCell;
 
-use serde::de::DeserializeSeed as _;
-use serde_yaml::Deserializer;
-
 use super::invalid::{MOST_TOLD, Problem, Wrong};
 use super::secret::{self, Secret};
 use crate::near::distance;
 use node::Node;
-use place::{Probe, Step, child, show_path};
+pub(crate) use place::{Step, line};
+use place::{child, show_path};
 
 /// Reads `text` and hands its top level to `check`; returns what `check` made and all that is wrong.
 pub(super) fn read<T>(
@@ -287,12 +285,7 @@ impl Drop for Section<'_> {
 }
 
 /// The line of what `at` names, or of the nearest thing above it that the file has.
-///
-/// serde tells no positions, but its errors do: read the text again and fail on arrival.
 fn line_of(text: &str, at: &[Step]) -> Option<usize> {
     let (_, above) = at.split_last()?;
-    match Probe(at).deserialize(Deserializer::from_str(text)) {
-        Err(arrived) => arrived.location().map(|location| location.line()),
-        Ok(()) => line_of(text, above),
-    }
+    line(text, at).or_else(|| line_of(text, above))
 }

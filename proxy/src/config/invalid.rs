@@ -34,6 +34,14 @@ impl Invalid {
     pub(super) fn of(self, path: &Path) -> Self {
         Self { path: Some(path.to_owned()), ..self }
     }
+
+    /// Each problem: the setting, what it says, why that cannot be, and what to do.
+    pub(crate) fn told(&self) -> impl Iterator<Item = (&str, Option<&str>, &str, &str)> {
+        self.problems.iter().map(|problem| {
+            let Wrong { reason, fix } = &problem.wrong;
+            (problem.key.as_str(), problem.found.as_deref(), reason.as_str(), fix.as_str())
+        })
+    }
 }
 
 impl fmt::Display for Invalid {

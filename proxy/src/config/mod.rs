@@ -28,6 +28,7 @@ pub use audit::{Audit, AuditTo};
 pub use condition::{Claimed, Condition, OfCall, Reads};
 pub use deny::DenyList;
 pub use dpop::{Dpop, Nonces};
+pub(crate) use file::{Step, line};
 pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
 pub use network::Network;

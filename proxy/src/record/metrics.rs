@@ -47,6 +47,7 @@ struct Metrics {
     shadows: IntCounterVec,
     failed_conditions: IntCounterVec,
     audit: AuditCounts,
+    injections: IntCounterVec,
 }
 
 impl Recorder {
@@ -87,6 +88,12 @@ impl Recorder {
                 &["rule"],
             )?,
             audit: AuditCounts::new(&all)?,
+            injections: counters(
+                &all,
+                "postern_injections_total",
+                "Pods that the webhook was asked about, by what became of them.",
+                &["result"],
+            )?,
             registry: all,
         })))
     }
@@ -119,6 +126,11 @@ impl Recorder {
     /// The metrics of the audit.
     pub(crate) fn audit(&self) -> AuditCounts {
         self.0.audit.clone()
+    }
+
+    /// A pod that the webhook was asked about.
+    pub(crate) fn injection(&self, result: &'static str) {
+        self.0.injections.with_label_values(&[result]).inc();
     }
 
     pub(crate) fn traffic(&self) -> Traffic {

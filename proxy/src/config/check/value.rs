@@ -27,6 +27,12 @@ pub(in crate::config) fn text(text: &str) -> Checked<String> {
 }
 
 pub(super) fn address(text: &str) -> Checked<SocketAddr> {
+    // `[${POD_IP}]:8443` is good whichever family a pod's address is of.
+    let bracketed = text.strip_prefix('[').and_then(|rest| rest.split_once("]:"));
+    let either = bracketed.and_then(|(ip, port)| Some((ip.parse().ok()?, port.parse().ok()?)));
+    if let Some((ip, port)) = either {
+        return Ok(SocketAddr::new(ip, port));
+    }
     text.parse().map_err(|_| {
         Wrong::new("not an address with a port", "write for example 127.0.0.1:8443 or [::1]:8443")
     })

@@ -3,10 +3,11 @@
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Deserializer;
 
 /// One step down the tree; a key's number tells a repeated one from the first.
 #[derive(Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Key(String, usize),
     Index(usize),
 }
@@ -23,8 +24,16 @@ pub(super) fn show_path(at: &[Step]) -> String {
     at.iter().map(show).collect::<String>().trim_start_matches('.').to_owned()
 }
 
+/// The line on which what `at` names begins: a key, or an entry of a list.
+///
+/// serde tells no positions, but its errors do: read the text again and fail on arrival.
+pub(crate) fn line(text: &str, at: &[Step]) -> Option<usize> {
+    let arrived = Probe(at).deserialize(Deserializer::from_str(text)).err()?;
+    arrived.location().map(|location| location.line())
+}
+
 /// Fails exactly at the end of its path.
-pub(super) struct Probe<'p>(pub(super) &'p [Step]);
+struct Probe<'p>(&'p [Step]);
 
 impl<'de> DeserializeSeed<'de> for Probe<'_> {
     type Value = ();

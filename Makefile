@@ -64,3 +64,4 @@ cmake:
 
 counterparts:
 	tests/e2e/prepare.sh
+	tests/deploy/prepare.sh

@@ -78,10 +78,11 @@ needed_for() {
 write_wrapper() {
     local libraries
     libraries=$(find "$2/lib" "$2/usr/lib" -name '*.so*' -printf '%h\n' 2>/dev/null | sort -u | paste -sd:)
-    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$libraries" "$2/usr/sbin/$1" >"$out/bin/$1"
+    printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' \
+        "$libraries" "$(find "$2/usr/sbin" "$2/usr/bin" -name "$1" 2>/dev/null)" >"$out/bin/$1"
     chmod +x "$out/bin/$1"
 }
 
 say() { printf 'bench: %s\n' "$*" >&2; }
 
-main
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then main; fi

@@ -22,6 +22,7 @@ mod chaos;
 mod clients;
 mod conditions;
 mod deluge;
+mod deploy;
 mod dev;
 mod differential;
 mod door;

@@ -50,11 +50,9 @@ fn a_client_is_shown_the_certificate_for_the_name_that_it_dials() {
     ));
     let token = world.issuer.token();
     // Whoever knows the signer of the one does not believe the other. The last is no name of the site.
-    for (name, identity, status) in [
-        ("a.other.example", &other, 200),
-        ("mcp.example", &first, 200),
-        ("localhost", &first, 421),
-    ] {
+    for (name, identity, status) in
+        [("a.other.example", &other, 200), ("mcp.example", &first, 200), ("localhost", &first, 421)]
+    {
         let client = identity.client(&["http/1.1"], ALL_VERSIONS);
         let name = name.try_into().unwrap();
         let mut wire = Identity::connect_to(world.gateway, name, client);

@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::refuse;
 use super::run::{EX_SOFTWARE, told_to_stop};
+use crate::config::CertificateFiles;
 use crate::inject::webhook::{Options, Webhook};
 use crate::record::log;
 
@@ -38,8 +39,7 @@ pub(super) fn run(args: Args) -> ExitCode {
     runtime.block_on(serve(Options {
         listen: args.listen,
         admin: args.admin,
-        certificate: args.certificate,
-        key: args.key,
+        certificate: CertificateFiles { chain: args.certificate, key: args.key },
         image: args.image.image,
     }))
 }

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::review::{Reviewed, review};
-use crate::config::{ClientCertificates, Limits, TrustedProxies};
+use crate::config::{CertificateFiles, ClientCertificates, Limits, TrustedProxies};
 use crate::edge::tls::{self, Certificates, NoCertificate};
 use crate::edge::{Connection, Edge, Entrance};
 use crate::record::{Recorder, Traffic};
@@ -24,8 +23,7 @@ use crate::record::{Recorder, Traffic};
 pub(crate) struct Options {
     pub(crate) listen: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+    pub(crate) certificate: CertificateFiles,
     pub(crate) image: String,
 }
 
@@ -38,9 +36,10 @@ pub(crate) struct Webhook {
 
 impl Webhook {
     pub(crate) fn start(options: Options) -> Result<Self, CannotStart> {
-        let Options { listen, admin, certificate, key, image } = options;
+        let Options { listen, admin, certificate, image } = options;
         let recorder = Recorder::new()?;
-        let certificates = Certificates::start(&certificate, &key, recorder.certificate())?;
+        let certificates =
+            Certificates::start(&certificate, &[], |file| recorder.certificate(file))?;
         let acceptor = tls::acceptor(certificates.shown(), ClientCertificates::Off)?;
         let unused = |address: SocketAddr| {
             TcpListener::bind(address).map_err(|error| CannotStart::Bind(address, error))

@@ -78,25 +78,28 @@ fn is(said: &Said, code: i32, part: &str) {
     assert!(said.code == code && said.text.contains(part), "{part:?}: {} {}", said.code, said.text);
 }
 
+const ONE_TOOL: &str = "resource: {url: https://mcp.example/mcp, scopes: [mcp:read], policy: {\
+                        allow: [{tools: [whoami]}]}}";
+
+fn call(world: &World, name: &str) -> u16 {
+    let arguments = json!({ "city": "Paris", "inner": { "Secret": "hush" } });
+    let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": { "name": name, "arguments": arguments } });
+    let token = format!("Bearer {}", world.issuer.token());
+    let headers = [
+        ("Authorization", token.as_str()),
+        ("Content-Type", "application/json"),
+        ("X-Request-Id", "one"),
+        ("traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"),
+    ];
+    world.connect().request("POST", "/mcp", &headers, &message.to_string()).status
+}
+
 #[test]
 fn each_decision_is_an_event_that_says_who_and_what_and_why() {
     let log = Log::new();
-    let resource = "resource: {url: https://mcp.example/mcp, scopes: [mcp:read], policy: {\
-                    allow: [{tools: [whoami]}]}}";
-    let world = World::with(&format!("{}\n{resource}", log.settings("")));
-    let token = format!("Bearer {}", world.issuer.token());
-    let call = |name: &str| {
-        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call",
-            "params": { "name": name, "arguments": { "secret": "hush" } } });
-        let headers = [
-            ("Authorization", token.as_str()),
-            ("Content-Type", "application/json"),
-            ("X-Request-Id", "one"),
-            ("traceparent", "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01"),
-        ];
-        world.connect().request("POST", "/mcp", &headers, &message.to_string()).status
-    };
-    assert_eq!((call("whoami"), call("delete")), (200, 403));
+    let world = World::with(&format!("{}\n{ONE_TOOL}", log.settings("")));
+    assert_eq!((call(&world, "whoami"), call(&world, "delete")), (200, 403));
     assert_eq!(world.request("GET", "/mcp", &[]).status, 401);
     for public in ["/healthz", "/", "/nowhere"] {
         world.request("GET", public, &[]);
@@ -130,9 +133,19 @@ fn each_decision_is_an_event_that_says_who_and_what_and_why() {
     let stranger = of("no_credentials");
     assert_eq!((&stranger["verdict"], &stranger["subject"]), (&"refused".into(), &Value::Null));
     let text = fs::read_to_string(log.path()).unwrap();
-    assert!(!text.contains("hush") && !text.contains(&token[7..40]), "{text}");
+    assert!(!text.contains("hush") && !text.contains(&world.issuer.token()[..40]), "{text}");
     let mode = fs::metadata(log.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn arguments_are_told_when_asked_for_and_without_what_is_to_be_hidden() {
+    let log = Log::new();
+    let world = World::with(&format!("{}\n{ONE_TOOL}", log.settings(", arguments: true")));
+    assert_eq!(call(&world, "whoami"), 200);
+    let event = &log.has(1)[0];
+    let told = json!({ "city": "Paris", "inner": { "Secret": "[redacted]" } });
+    assert_eq!(event["arguments"], told, "{event}");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod chain;
 mod event;
 mod place;
+mod redact;
 mod verify;
 mod writer;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -33,6 +35,7 @@ pub(crate) struct Audit(Option<Arc<Desk>>);
 struct Desk {
     queue: mpsc::Sender<Message>,
     required: bool,
+    arguments: Option<Vec<String>>,
     state: Arc<State>,
     counts: AuditCounts,
     ended: watch::Receiver<bool>,
@@ -73,12 +76,19 @@ impl Audit {
             writer.run();
             end.send_replace(true);
         });
-        Ok(Self(Some(Arc::new(Desk { queue, required: rules.required, state, counts, ended }))))
+        let (required, arguments) = (rules.required, rules.arguments.clone());
+        Ok(Self(Some(Arc::new(Desk { queue, required, arguments, state, counts, ended }))))
     }
 
     /// Whether anybody wants events.
     pub(crate) fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// What may be told of a call's arguments, if anything.
+    pub(crate) fn arguments(&self, of_call: Option<&Value>) -> Option<Value> {
+        let hidden = self.0.as_ref()?.arguments.as_ref()?;
+        of_call.map(|arguments| redact::redacted(arguments, hidden))
     }
 
     /// For a request that is to pass: where events are required, only if this one is kept.
@@ -136,7 +146,7 @@ mod tests {
         let counts = Recorder::new().unwrap().audit();
         let (queue, inbox) = mpsc::channel(1);
         let (state, ended) = (Arc::default(), watch::channel(false).1);
-        let desk = Desk { queue, required, state, counts: counts.clone(), ended };
+        let desk = Desk { queue, required, arguments: None, state, counts: counts.clone(), ended };
         (Audit(Some(Arc::new(desk))), counts, inbox)
     }
 
@@ -153,6 +163,7 @@ mod tests {
             path: "/".into(),
             call: None,
             name: None,
+            arguments: None,
             rule: None,
             failed: None,
             shadow: None,

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 /// One decision. What is not known is left out.
 #[derive(Debug, Serialize)]
@@ -27,6 +28,9 @@ pub(crate) struct Event {
     pub(crate) call: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<Box<str>>,
+    /// If they are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) arguments: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) rule: Option<Box<str>>,
     /// One with a condition that was neither true nor false.

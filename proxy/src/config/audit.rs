@@ -11,6 +11,8 @@ pub struct Audit {
     pub chain: bool,
     /// Whether a request may pass only if its event will be written.
     pub required: bool,
+    /// Whether the arguments of calls are told; and which of their members are not.
+    pub arguments: Option<Vec<String>>,
 }
 
 /// Where events are written, a line each.

@@ -28,7 +28,7 @@ pub(super) fn tell(
         Decision::Forward(permit) => {
             let who = Some((permit.principal(), permit.ruling()));
             let what = What { verdict: Verdict::Permitted, reason: Reason::Forwarded, who };
-            let Some(event) = event(session, exchange, what) else {
+            let Some(event) = event(audit, session, exchange, what) else {
                 return Decision::Forward(permit);
             };
             match audit.permit(event) {
@@ -42,7 +42,7 @@ pub(super) fn tell(
         }
     };
     let (reason, who) = (answer.reason(), answer.refused());
-    let event = event(session, exchange, What { verdict: Verdict::Refused, reason, who });
+    let event = event(audit, session, exchange, What { verdict: Verdict::Refused, reason, who });
     // A browser that asks whether it may has been told, and has done nothing yet.
     let event = event.filter(|_| reason != Reason::Preflight);
     if let Some(event) = event {
@@ -58,7 +58,7 @@ pub(super) fn tell_end(audit: &Audit, session: &Session, exchange: &Exchange) {
     };
     let who = exchange.principal().zip(exchange.ruling());
     let what = What { verdict: Verdict::Ended, reason, who };
-    if let Some(event) = event(session, exchange, what) {
+    if let Some(event) = event(audit, session, exchange, what) {
         audit.tell(event);
     }
 }
@@ -71,7 +71,7 @@ struct What<'a> {
 }
 
 /// None where nothing that is protected was asked for.
-fn event(session: &Session, exchange: &Exchange, what: What<'_>) -> Option<Event> {
+fn event(audit: &Audit, session: &Session, exchange: &Exchange, what: What<'_>) -> Option<Event> {
     let request: &Parts = session.req_header();
     let site = exchange.snapshot.pipeline.protects(request)?;
     let (principal, ruling) = what.who.unzip();
@@ -90,6 +90,7 @@ fn event(session: &Session, exchange: &Exchange, what: What<'_>) -> Option<Event
         path: request.uri.path().into(),
         call: call.map(|call| call.method().into()),
         name: call.and_then(Call::name).map(Box::from),
+        arguments: audit.arguments(call.and_then(Call::arguments)),
         rule: ruling.and_then(Ruling::rule).map(Box::from),
         failed: ruling.and_then(Ruling::failed).map(Box::from),
         shadow: ruling.and_then(Ruling::shadow).map(Box::from),

@@ -64,6 +64,11 @@ impl Call {
         LISTS.contains(&self.method())
     }
 
+    /// What it is called with.
+    pub(crate) fn arguments(&self) -> Option<&Value> {
+        self.0.acts().first()?.arguments
+    }
+
     /// What it is called on: a tool's or prompt's name, a resource's URI.
     pub fn name(&self) -> Option<&str> {
         self.0.acts().first()?.target.map(Target::name)

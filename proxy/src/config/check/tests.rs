@@ -651,6 +651,11 @@ fn an_audit_needs_a_place_and_a_chain_a_file() {
     let file = with("{to: /var/log/a.jsonl, chain: true}").unwrap().boot.audit.unwrap();
     assert_eq!(file.to, AuditTo::File("/var/log/a.jsonl".into()));
     assert!(file.chain && !file.required);
+    assert_eq!(file.arguments, None);
+    let told = with("{to: /a, arguments: true, redact: [pin]}").unwrap().boot.audit.unwrap();
+    assert_eq!(told.arguments, Some(vec!["pin".to_owned()]));
+    let usual = with("{to: /a, arguments: true}").unwrap().boot.audit.unwrap().arguments.unwrap();
+    assert!(usual.contains(&"password".to_owned()));
     assert!(with("{to: stderr, required: true}").unwrap().boot.audit.unwrap().required);
     for (audit, key) in [
         ("{}", "audit.to"),
@@ -658,6 +663,7 @@ fn an_audit_needs_a_place_and_a_chain_a_file() {
         ("{to: syslog}", "audit.to"),
         ("{to: stdout, chain: true}", "audit.chain"),
         ("{to: /a, chain: maybe}", "audit.chain"),
+        ("{to: /a, redact: [pin]}", "audit.redact"),
     ] {
         let told = with(audit).unwrap_err().to_string();
         assert!(told.contains(&format!(": {key}")), "{audit}: {told}");

@@ -7,6 +7,7 @@ mod eras;
 mod issuers;
 mod otus;
 mod page;
+mod policy;
 mod post;
 mod provider;
 mod rust;

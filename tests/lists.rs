@@ -163,12 +163,17 @@ fn a_list_in_a_stream_of_events_is_cut_and_the_rest_of_the_stream_is_not() {
 fn a_list_on_the_stream_of_an_old_client_is_cut_as_well() {
     let world = with_policy(POLICY);
     let mut caller = Caller::with_scopes(&world, "mcp:read");
-    let events = format!("data: {}\n\n", tools(""));
+    // In the oldest transport, it begins with where to send messages.
+    let endpoint = "event: endpoint\ndata: /mcp/messages?id=1\n\n";
+    let events = format!("{endpoint}data: {}\n\n", tools(""));
     let answer = answer("text/event-stream", &events);
     let response = caller.request("GET", &[("x-answer", &answer)], "");
     assert_eq!(response.header("transfer-encoding"), "chunked", "{response:?}");
     let body = chunks(&mut caller);
-    let message = body.trim().strip_prefix("data: ").unwrap();
+    let body = body.replace("\r\n", "\n").replace('\r', "\n");
+    let (first, message) = body.split_once("\n\n").unwrap();
+    assert_eq!(first, "event: endpoint\ndata: /mcp/messages?id=1");
+    let message = message.trim().strip_prefix("data: ").unwrap();
     assert_eq!(names(message, "tools", "name"), ["get_one", "by_path", "get_by", "get_late"]);
 }
 

@@ -224,6 +224,10 @@ impl ProxyHttp for Gateway {
         }
         exchange.awaited = exchange.awaited.take().filter(|_| !end).inspect(Body::moved);
         let bytes = body.as_ref().map_or(0, Bytes::len);
+        if bytes > 0 && exchange.site()?.reads_calls() {
+            // HTTP/2 announces no body that comes with another method than POST.
+            return Error::e_explain(ErrorType::HTTPStatus(400), "a body that nobody has read");
+        }
         exchange.count_body(bytes).or_err(ErrorType::HTTPStatus(413), "request body")
     }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Siege;
-use crate::harness::{Caller, JSON, NOW, Response, World, request, tool};
+use crate::harness::{Caller, H2, Identity, JSON, NOW, Response, World, request, tool};
 
 /// A gateway where `get_*` may be called and nothing else; and somebody who may call it.
 fn lay(settings: &str) -> (Siege, Caller) {
@@ -248,6 +248,22 @@ fn a_call_in_another_wrapping_is_not_looked_into() {
         is_refused(&caller.request(method, &[JSON], &good), 400, -32600);
     }
     lift(&siege, &mut caller);
+}
+
+#[test]
+fn a_body_that_http_2_did_not_announce_goes_nowhere_unread() {
+    let identity = Identity::new();
+    let (siege, _) = lay(&identity.settings());
+    let authorization = format!("Bearer {}", siege.world.issuer.token());
+    let headers = [("authorization", authorization.as_str()), JSON];
+    let denied = tool("delete").to_string();
+    for method in ["GET", "DELETE", "PUT"] {
+        let mut client = H2::connect(siege.world.gateway, &identity);
+        let response = client.request(method, "/mcp", &headers, &denied);
+        is_refused(&response, 400, -32600);
+    }
+    let mut client = H2::connect(siege.world.gateway, &identity);
+    assert_eq!(client.request("POST", "/mcp", &headers, &denied).status, 403);
 }
 
 #[test]

@@ -53,8 +53,9 @@ async function visit(url, mode, dpop) {
   if (session) account.dpop = () => session;
   const { client, transport } = await connect(url, mode, account);
   const { tools } = await client.listTools();
-  const whoami = await call(client, "whoami", {});
-  const echo = await call(client, "echo", { message: "hello" });
+  const again = () => answer(account, transport);
+  const whoami = await call(client, "whoami", {}, again);
+  const echo = await call(client, "echo", { message: "hello" }, again);
   const protocolVersion = client.getNegotiatedProtocolVersion();
   if (mode === "legacy") await transport.terminateSession();
   await client.close();
@@ -93,13 +94,18 @@ async function connect(url, mode, account) {
   if (!(refusal instanceof mcp.UnauthorizedError)) {
     throw refusal ?? new Error("the server let a client in that has no token");
   }
-  const answer = await browse(account.authorizationUrl);
-  if (answer.get("state") !== account.state()) throw new Error("the state is not the one sent");
-  await first.transport.finishAuth(answer);
+  await answer(account, first.transport);
 
   const second = attempt();
   await second.connected;
   return second;
+}
+
+/** Goes where the client was sent, and gives it what came of that. */
+async function answer(account, transport) {
+  const answer = await browse(account.authorizationUrl);
+  if (answer.get("state") !== account.state()) throw new Error("the state is not the one sent");
+  await transport.finishAuth(answer);
 }
 
 /** A token store that starts empty, so that the client has to register and ask. */
@@ -186,8 +192,14 @@ function fillIn(url, html) {
   return [new URL(attribute(form[0], "action"), url), { method: "POST", body }];
 }
 
-async function call(client, name, args) {
-  const result = await client.callTool({ name, arguments: args });
+/** A tool that needs more than the token allows is called once more, when its user has agreed. */
+async function call(client, name, args, again) {
+  const attempt = () => client.callTool({ name, arguments: args });
+  const result = await attempt().catch(async (error) => {
+    if (!(error instanceof mcp.UnauthorizedError)) throw error;
+    await again();
+    return attempt();
+  });
   if (result.isError) throw new Error(`${name} failed: ${textOf(result)}`);
   return result;
 }

@@ -3,6 +3,7 @@
 use pingora_core::{Error, ErrorSource, ErrorType};
 
 use crate::pipeline::answer::Answer;
+use crate::pipeline::call::Garbled;
 use crate::pipeline::framing::Misframed;
 
 /// The answer to a failure, unless the client is gone.
@@ -14,6 +15,9 @@ pub(super) fn answer(error: &Error) -> Option<Answer> {
     );
     if *kind == ErrorType::HTTPStatus(413) {
         return Some(Answer::Misframed(Misframed::BodyTooLarge));
+    }
+    if *kind == ErrorType::HTTPStatus(400) {
+        return Some(Answer::Unclear(Garbled::BodyWithoutCall.into()));
     }
     match error.esource() {
         ErrorSource::Upstream if timed_out => Some(Answer::GatewayTimeout),

@@ -147,6 +147,11 @@ impl Site {
         self.sessions.hold(answer, permit.principal())
     }
 
+    /// Whether anything depends on what a request calls.
+    pub(crate) fn reads_calls(&self) -> bool {
+        self.policy.reads_calls()
+    }
+
     /// Whether the answer to what this permits must be cut down to what its reader may use.
     pub(crate) fn cuts(&self, permit: &Permit, request: &Parts) -> bool {
         self.policy.cuts(permit, &request.method)

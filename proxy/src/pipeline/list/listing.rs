@@ -42,8 +42,8 @@ impl Listing {
             && length.is_none_or(|length| length <= most)
         {
             Form::Document(Vec::new())
-        } else if !answers_call || !status.is_success() || length == Some(0) {
-            // What is no success is no list, and is told in the server's own way.
+        } else if !answers_call || !holds_result(status) || length == Some(0) {
+            // What is no result is no list, and is told in the server's own way.
             return Ok(None);
         } else {
             return Err(Unreadable);
@@ -86,6 +86,11 @@ impl Listing {
             Form::Document(_) | Form::Spoilt => message.to_owned(),
         }
     }
+}
+
+/// In the transport of two endpoints, a call is merely accepted, and answered on the stream.
+fn holds_result(status: StatusCode) -> bool {
+    status.is_success() && status != StatusCode::ACCEPTED
 }
 
 fn whole(

@@ -53,7 +53,7 @@ enum WhoAmI {
         /// What the token allows.
         scopes: Vec<String>,
         /// What else the proxy was told to say of callers.
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         claims: BTreeMap<String, String>,
     },
     /// Whoever started this server as a child process.

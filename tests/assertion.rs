@@ -118,7 +118,7 @@ fn our_backend_believes_the_assertion_and_nobody_who_comes_without() {
     backend.arg("--listen").arg(format!("unix:{}", socket.display()));
     backend.arg("--require-assertion").arg("--config").arg(&config).stdout(Stdio::null());
     let _backend = Process(backend.spawn().unwrap());
-    wait_until("the backend listens", || socket.exists());
+    wait_until("the backend listens", || whoami(&world).status != 502);
     let answer = whoami(&world);
     let told: Value = serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"));
     let whoami = &told["result"]["structuredContent"];

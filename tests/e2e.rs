@@ -11,6 +11,7 @@ mod policy;
 mod post;
 mod provider;
 mod rust;
+mod tour;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -78,6 +78,15 @@ async fn leaves_out_what_the_proxy_left_out() {
 }
 
 #[tokio::test]
+async fn promises_nothing_of_whoami_that_it_may_leave_out() {
+    let tools = Server::on_tcp().await.send(Post::modern("tools/list", json!({}))).await.result();
+    let tools = tools["tools"].as_array().unwrap();
+    let whoami = tools.iter().find(|tool| tool["name"] == "whoami").unwrap();
+    let required = &whoami["outputSchema"]["oneOf"][0]["required"];
+    assert_eq!(*required, json!(["kind", "subject", "issuer", "scopes"]), "{whoami:#}");
+}
+
+#[tokio::test]
 async fn reads_a_name_beyond_ascii() {
     let adele = Post::whoami().by("=?base64?QWTDqGxl?=");
     assert_eq!(Server::on_tcp().await.send(adele).await.answer()["subject"], "Adèle");

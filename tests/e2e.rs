@@ -11,6 +11,7 @@ mod policy;
 mod post;
 mod provider;
 mod rust;
+mod shell;
 mod tour;
 
 use std::fs;

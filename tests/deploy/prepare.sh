@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Brings the programs that check what is in deploy/, into target/deploy/bin: helm and Compose's own reader
-# (built from Go modules), promtool, nginx, haproxy, envoy, systemd-analyze, hadolint, shellcheck, kubernetes-validate.
+# (built from Go modules), promtool, nginx, haproxy, envoy, systemd-analyze, curl, jq, hadolint,
+# kubernetes-validate and shellcheck.
 #
 # Does nothing when that is up to date. Needs what tests/e2e/prepare.sh brings. A program that cannot be had is
 # an error: nothing in deploy/ goes unchecked.
@@ -10,7 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=$root/target/deploy
 go_modules=(helm.sh/helm/v3/cmd/helm@v3.19.5 github.com/compose-spec/compose-go/v2/cmd@v2.16.2)
-programs=(helm compose-spec promtool nginx haproxy envoy systemd-analyze hadolint shellcheck kubernetes-validate)
+programs=(helm compose-spec promtool nginx haproxy envoy systemd-analyze curl jq hadolint shellcheck kubernetes-validate)
 
 main() {
     mkdir -p "$out/bin"
@@ -52,9 +53,11 @@ pip_install() {
         die "cannot install $2: is the Python package index within reach?"
 }
 
-# Minutes of compiling, once. The modules' own sums are checked by go.
+# Minutes of compiling, once for each version. The modules' own sums are checked by go.
 install_go_tools() {
-    local go=go
+    local go=go built=$out/bin/built
+    if [[ -f $built && $(<"$built") == "${go_modules[*]}" ]]; then return; fi
+    rm -f "$built"
     if ! go_suits; then
         say 'installing Go: the one on PATH is absent or too old'
         pip_install "$out/go-toolchain" requirements-go.txt
@@ -70,6 +73,7 @@ install_go_tools() {
     done
     mv "$out/bin/cmd" "$out/bin/compose-spec"
     rm -rf "$out/go" "$out/go-cache" "$out/go-toolchain"
+    printf '%s' "${go_modules[*]}" >"$built"
 }
 
 # What the modules above ask for.
@@ -80,15 +84,21 @@ go_suits() {
 # The benches want the same servers, and unpack rather than install them.
 install_servers() {
     "$root/benches/prepare.sh"
-    # shellcheck disable=SC1091
-    unpack() { find_program "$2" || (source "$root/benches/prepare.sh" && bring_package "$1" "$2" --version) || true; }
     unpack prometheus promtool
     unpack systemd systemd-analyze
+    unpack curl curl
+    unpack jq jq
     local name
-    for name in promtool nginx haproxy envoy systemd-analyze; do
+    for name in promtool nginx haproxy envoy systemd-analyze curl jq; do
         find_program "$name" || die "$name is missing, and cannot be had with apt or pip here"
         ln -sf "$found" "$out/bin/$name"
     done
+}
+
+# unpack PACKAGE PROGRAM
+unpack() {
+    # shellcheck source=/dev/null
+    find_program "$2" || (source "$root/benches/prepare.sh" && bring_package "$1" "$2" --version) || true
 }
 
 # find_program NAME: ends with `found` set.

@@ -81,6 +81,11 @@ impl Provider {
         format!("grant_type=client_credentials&scope=mcp%3Aread&resource={resource}")
     }
 
+    /// The machine client's id and secret.
+    pub(super) fn machine(&self) -> (&str, &str) {
+        (&self.client.0, &self.client.1)
+    }
+
     /// As the machine client.
     pub(super) fn post(&self, path: &str, form: &str) -> Response {
         let (id, secret) = &self.client;

@@ -54,7 +54,6 @@ enum WhoAmI {
         scopes: Vec<String>,
         /// What else the proxy was told to say of callers.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-        // what is left out is not required
         claims: BTreeMap<String, String>,
     },
     /// Whoever started this server as a child process.

@@ -71,7 +71,7 @@ impl Assertions {
             "iat": now.as_secs(),
             "exp": now.as_secs() + LIFE,
             "sub": principal.subject,
-            "sub_iss": principal.issuer,
+            "sub_iss": &*principal.issuer,
             "scope": principal.scopes,
             "request_id": arrival.trail.request_id(),
         });

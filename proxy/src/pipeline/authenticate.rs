@@ -3,12 +3,12 @@
 mod judge;
 mod keep;
 mod kind;
+mod memory;
 mod rejected;
 mod told;
 mod verdict;
 
 use std::fmt;
-use std::iter::Sum;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,6 +27,7 @@ use super::token::{BearerToken, Digest, Inquiry, Principal};
 use crate::config::{Rules, Site};
 use judge::Judge;
 use keep::Keep;
+pub(crate) use memory::Memory;
 pub use rejected::Rejected;
 use told::Refusals;
 pub use told::Told;
@@ -184,23 +185,6 @@ impl Verifier {
             self.last_head.store(Some(head));
         }
         Ok(verdict)
-    }
-}
-
-/// What the caches of verdicts hold.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Memory {
-    pub(crate) verdicts: u64,
-    /// Since the start.
-    pub(crate) evicted: u64,
-}
-
-impl Sum for Memory {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |sum, one| Self {
-            verdicts: sum.verdicts + one.verdicts,
-            evicted: sum.evicted + one.evicted,
-        })
     }
 }
 

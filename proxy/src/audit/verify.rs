@@ -109,7 +109,7 @@ pub(crate) enum Broken {
 pub(crate) enum Why {
     #[error("it was changed after it was written")]
     Changed,
-    #[error("{0} events before it are missing")]
+    #[error("{0} missing before it")]
     Missing(u64),
     #[error(
         "{0} events come before it in an earlier file: name that first, or its last digest with --after"

@@ -194,11 +194,7 @@ fn a_chain_goes_on_over_restarts_and_shows_what_was_done_to_it() {
         verify(&[&spoiled])
     };
     is(&spoil(&|_| ()), 0, "whole: 5 events");
-    is(
-        &spoil(&|lines| drop(lines.remove(2))),
-        1,
-        "spoiled: line 3: 1 missing before it",
-    );
+    is(&spoil(&|lines| drop(lines.remove(2))), 1, "spoiled: line 3: 1 missing before it");
     let eve = |line: &str| line.replace("\"ada\"", "\"eve\"");
     is(&spoil(&|lines| lines[3] = eve(&lines[3])), 1, "spoiled: line 4: it was changed");
     is(&spoil(&|lines| lines.swap(1, 2)), 1, "spoiled: line 2: ");

@@ -97,6 +97,8 @@ enum Failed {
     Config(#[from] Invalid),
     #[error(transparent)]
     Server(#[from] CannotStart),
+    #[error("a part of the gateway that must run for ever has broken: this is a bug")]
+    Broken,
     #[error("the gateway is not ready after {} seconds", PATIENCE.as_secs())]
     NotReady,
 }
@@ -164,6 +166,7 @@ impl Laptop {
         let ended = tokio::select! {
             () = stop.asked() => Ok(()),
             status = self.backend.ended() => Err(Failed::BackendEnded(status?)),
+            () = self.server.run() => Err(Failed::Broken),
         };
         // Calls in flight may end, unless there is a second Ctrl-C.
         tokio::select! {

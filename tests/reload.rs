@@ -165,11 +165,36 @@ fn a_list_of_revocations_comes_and_goes() {
     wait_until("it is watched", || world.call(&token).status == 200);
     world.configure("revocations: {file: /nowhere/revoked.yaml}");
     assert!(refused(&world).contains("revocations.file: /nowhere/revoked.yaml"));
+    fs::write(&list, "tokens: ['1']").unwrap();
+    wait_until("it still is watched", || world.call(&token).status == 401);
+    let other = directory.path().join("other.yaml");
+    fs::write(&other, "tokens: ['2']").unwrap();
+    world.configure(&format!("revocations: {{file: '{}'}}", other.display()));
+    wait_until("the other one is in force", || world.call(&token).status == 200);
+    fs::write(&other, "tokens: ['1', '2']").unwrap();
+    wait_until("and watched", || world.call(&token).status == 401);
     world.configure("");
-    wait_until("there is none", || report(&world)["refused"].is_null());
+    wait_until("there is none", || world.call(&token).status == 200);
+    assert!(world.metric("postern_revocations") < 0.5);
     fs::write(&list, "subjects: [{subject: ada}]").unwrap();
     world.signal("-HUP");
     assert_eq!(world.call(&token).status, 200);
+}
+
+#[test]
+fn an_issuer_that_comes_with_a_list_that_cannot_be_read_does_not_come() {
+    let world = World::start();
+    let second = Issuer::start();
+    world.configure(&format!(
+        "issuers: [{{issuer: '{}'}}, {{issuer: '{}'}}]\nrevocations: {{file: /nowhere}}",
+        world.issuer.url(),
+        second.url()
+    ));
+    assert!(refused(&world).contains("revocations.file: /nowhere"));
+    assert!(second.fetches() > 0, "it has been looked at");
+    let keys = format!("postern_keys{{issuer=\"{}\"}}", second.url());
+    assert!(!world.admin("/metrics").body.contains(&keys), "nothing is told of it");
+    assert_eq!(world.call(&second.key.sign(&second.claims())).status, 401);
 }
 
 #[test]

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use tokio::sync::watch;
 
-use crate::config::{self, Config, Source, TrustedIssuer};
+use crate::config::{self, Config, Rules, Source, TrustedIssuer};
 use crate::holder::KeyHolder;
 use crate::keys::KeySet;
 use crate::outbound::{CannotFetch, Outbound};
@@ -84,7 +84,7 @@ pub(crate) async fn account(
     let issuers: Vec<KeyHolder> = rules.issuers.iter().map(KeyHolder::new).collect();
     let cells = Cells {
         keyrings: issuers.iter().map(|holder| Arc::clone(&holder.keyring)).collect(),
-        revocations: read_revocations(&config).await?,
+        revocations: read_revocations(rules).await?,
         ledger: Arc::new(Ledger::new(secret)),
     };
     let pipeline = snapshot::pipeline(rules, &boot.limits, &cells);
@@ -99,13 +99,10 @@ pub(crate) async fn account(
     Ok(Account::new(&case, verdict))
 }
 
-async fn read_revocations(config: &Config) -> Result<Arc<Revocations>, CannotExplain> {
+async fn read_revocations(rules: &Rules) -> Result<Arc<Revocations>, CannotExplain> {
     let revocations = Arc::default();
-    let Some(file) = config.rules.revocations.clone() else { return Ok(revocations) };
-    let issuers = config.rules.issuers.iter().map(|trusted| trusted.issuer.clone()).collect();
-    let gauges = Recorder::new()?.revocations();
-    let cell = Arc::clone(&revocations);
-    Watcher::start(file, issuers, cell, gauges, watch::channel(0).0).await?;
+    let (cell, gauges) = (Arc::clone(&revocations), Recorder::new()?.revocations());
+    Watcher::new(cell, gauges, watch::channel(0).0).watch(rules).await?;
     Ok(revocations)
 }
 

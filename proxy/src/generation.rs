@@ -1,20 +1,19 @@
 //! Makes each generation of the rules: the first one, and those that take its place at run time.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use crate::config::{Boot, Config, DenyList, Limits, Rules};
+use crate::config::{Boot, Config, Limits, Rules};
 use crate::holder::KeyHolder;
 use crate::outbound::Outbound;
 use crate::pipeline::proof::Ledger;
 use crate::pipeline::revocation::Revocations;
 use crate::record::Recorder;
-use crate::revoke::{NoList, Watcher};
+use crate::revoke::{NoList, Orders, Watcher};
 use crate::snapshot::{Live, Snapshot};
 use crate::stream::Changes;
 use crate::trust::{Minders, Trust};
@@ -24,8 +23,7 @@ pub(crate) struct Generations {
     boot: Boot,
     makings: Makings,
     minders: Minders,
-    /// The list of what is revoked, and who watches it.
-    list: Option<(PathBuf, AbortHandle)>,
+    list: Orders,
     tasks: JoinSet<()>,
     live: Arc<Live>,
 }
@@ -35,15 +33,15 @@ impl Generations {
     pub(crate) fn begin(
         boot: &Boot,
         rules: &Rules,
-        mut makings: Makings,
+        (makings, watcher): (Makings, Watcher),
         outbound: &Outbound,
     ) -> Self {
         let mut tasks = JoinSet::new();
         let mut minders = Minders::new(outbound.clone(), makings.recorder.clone());
         let trust = minders.mind(&rules.issuers, &mut tasks);
         minders.only(trust.clone(), &mut tasks);
-        let list = makings.read.take();
-        let list = rules.revocations.clone().zip(list.map(|list| tasks.spawn(list.run())));
+        let (list, watching) = watcher.run();
+        tasks.spawn(watching);
         let live = Arc::new(Live::new(makings.snapshot(rules, trust)));
         Self { boot: boot.clone(), makings, minders, list, tasks, live }
     }
@@ -55,29 +53,15 @@ impl Generations {
         if !changed.is_empty() {
             return Err(NotTaken::NeedsRestart(changed.join(", ")));
         }
-        self.watch_list(rules).await?;
         let trust = self.minders.mind(&rules.issuers, &mut self.tasks);
         // The tokens of an issuer that has just come are not turned away if it answers soon.
         drop(timeout(FIRST_LOOK, all_ready(&trust)).await);
+        if let Err(why) = self.list.watch(rules).await {
+            self.minders.let_go(&trust);
+            return Err(why.into());
+        }
         self.minders.only(trust.clone(), &mut self.tasks);
         self.live.swap(self.makings.snapshot(rules, trust));
-        Ok(())
-    }
-
-    async fn watch_list(&mut self, rules: &Rules) -> Result<(), NoList> {
-        let now = self.list.as_ref().map(|(file, _)| file);
-        if now == rules.revocations.as_ref() {
-            return Ok(());
-        }
-        let read = self.makings.read_list(rules).await?;
-        let watch = read.map(|list| self.tasks.spawn(list.run()));
-        let list = rules.revocations.clone().zip(watch);
-        if list.is_none() {
-            self.makings.forget_list();
-        }
-        if let Some((_, watch)) = std::mem::replace(&mut self.list, list) {
-            watch.abort();
-        }
         Ok(())
     }
 
@@ -110,40 +94,27 @@ pub(crate) struct Makings {
     revoked: watch::Sender<u64>,
     ledger: Arc<Ledger>,
     recorder: Recorder,
-    /// The list of what is revoked, until it is watched.
-    read: Option<Watcher>,
 }
 
 impl Makings {
+    /// With the list of what is revoked, which is in force then.
     pub(crate) async fn new(
         limits: &Limits,
         rules: &Rules,
         recorder: &Recorder,
         ledger: Arc<Ledger>,
-    ) -> Result<Self, NoList> {
-        let mut makings = Self {
+    ) -> Result<(Self, Watcher), NoList> {
+        let makings = Self {
             limits: limits.clone(),
             revocations: Arc::default(),
             revoked: watch::Sender::new(0),
             ledger,
             recorder: recorder.clone(),
-            read: None,
         };
-        makings.read = makings.read_list(rules).await?;
-        Ok(makings)
-    }
-
-    /// Reads the list of what is revoked, which is in force then.
-    async fn read_list(&self, rules: &Rules) -> Result<Option<Watcher>, NoList> {
-        let Some(file) = rules.revocations.clone() else { return Ok(None) };
-        let issuers = rules.issuers.iter().map(|trusted| trusted.issuer.clone()).collect();
-        let (cell, gauges) = (Arc::clone(&self.revocations), self.recorder.revocations());
-        Watcher::start(file, issuers, cell, gauges, self.revoked.clone()).await.map(Some)
-    }
-
-    fn forget_list(&self) {
-        self.revocations.replace(DenyList::default());
-        self.recorder.revocations().taken(0);
+        let (cell, tell) = (Arc::clone(&makings.revocations), makings.revoked.clone());
+        let mut watcher = Watcher::new(cell, recorder.revocations(), tell);
+        watcher.watch(rules).await?;
+        Ok((makings, watcher))
     }
 
     fn snapshot(&self, rules: &Rules, trust: Trust) -> Snapshot {

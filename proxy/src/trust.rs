@@ -129,15 +129,29 @@ impl Minders {
         Minded { holder, contact, counts, task: Arc::new(task) }
     }
 
-    /// From now on only these: the others are dropped when what was begun under them is decided.
-    pub(crate) fn only(&mut self, next: Trust, tasks: &mut JoinSet<()>) {
-        let goes_on = |old: &Minded| next.0.iter().any(|new| Arc::ptr_eq(&new.task, &old.task));
-        let gone: Vec<Minded> = self.now.0.iter().filter(|old| !goes_on(old)).cloned().collect();
-        for issuer in gone.iter().map(|old| &old.holder.issuer.issuer) {
-            if !next.holders().any(|holder| holder.issuer.issuer == *issuer) {
+    /// Those of these that have just come are not wanted after all.
+    pub(crate) fn let_go(&self, come: &Trust) {
+        for gone in self.tell_no_more(come, &self.now) {
+            gone.task.abort();
+            self.refresh.forget(&gone.holder);
+        }
+    }
+
+    /// Of one whose name nobody stays with, nothing is told any more. Gives those that do not stay.
+    fn tell_no_more(&self, before: &Trust, after: &Trust) -> Vec<Minded> {
+        let stays = |one: &Minded| after.0.iter().any(|kept| Arc::ptr_eq(&kept.task, &one.task));
+        let gone: Vec<Minded> = before.0.iter().filter(|one| !stays(one)).cloned().collect();
+        for issuer in gone.iter().map(|one| &one.holder.issuer.issuer) {
+            if !after.holders().any(|holder| holder.issuer.issuer == *issuer) {
                 self.recorder.forget_issuer(issuer.as_str());
             }
         }
+        gone
+    }
+
+    /// From now on only these: the others are dropped when what was begun under them is decided.
+    pub(crate) fn only(&mut self, next: Trust, tasks: &mut JoinSet<()>) {
+        let gone = self.tell_no_more(&self.now, &next);
         self.now = next;
         if gone.is_empty() {
             return;

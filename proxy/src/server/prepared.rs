@@ -15,7 +15,7 @@ use crate::generation::Makings;
 use crate::outbound::{CannotFetch, Outbound};
 use crate::pipeline::proof::Ledger;
 use crate::record::Recorder;
-use crate::revoke::NoList;
+use crate::revoke::{NoList, Watcher};
 
 /// Made, and good; nothing is bound and nobody was asked.
 pub(crate) struct Prepared {
@@ -24,7 +24,7 @@ pub(crate) struct Prepared {
     pub(crate) outbound: Outbound,
     pub(super) tls: Option<(Acceptor, Certificates)>,
     pub(super) recorder: Recorder,
-    pub(super) makings: Makings,
+    pub(super) makings: (Makings, Watcher),
 }
 
 impl Prepared {

@@ -1,6 +1,8 @@
 //! When the server behind the proxy is not what it should be.
 
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::thread::{self, JoinHandle};
 
 use crate::harness::{H2, Identity, Response, World};
 
@@ -47,4 +49,46 @@ fn a_request_that_may_have_had_its_effect_is_not_sent_again() {
     is_bad_gateway(&answered(&world, "hang-up"));
     world.upstream.next();
     world.upstream.saw_nothing();
+}
+
+/// A server that answers with `first`, and then with `again` until it is hung up on: how often that was.
+fn pouring(first: &'static str, again: &'static str) -> (World, JoinHandle<usize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let world =
+        World::with(&format!("upstream: {{address: '{}'}}", listener.local_addr().unwrap()));
+    let pouring = thread::spawn(move || {
+        let (mut connection, _) = listener.accept().unwrap();
+        assert!(connection.read(&mut [0; 4096]).unwrap() > 0);
+        drop(connection.write_all(first.as_bytes()));
+        (0..MOST).find(|_| connection.write_all(again.as_bytes()).is_err()).unwrap_or(MOST)
+    });
+    (world, pouring)
+}
+
+const MOST: usize = 10_000_000;
+
+#[test]
+fn an_answer_that_never_begins_is_not_waited_for() {
+    let early = "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+    let (world, pouring) = pouring("", early);
+    let mut wire = world.connect();
+    let mut response = wire.call(&world.issuer.token());
+    let mut heads = 0;
+    while response.status == 103 {
+        heads += 1;
+        response = wire.response(false);
+    }
+    is_bad_gateway(&response);
+    assert_eq!(heads, 100);
+    assert!(pouring.join().unwrap() < MOST, "it was hung up on");
+}
+
+#[test]
+fn a_head_without_an_end_is_not_waited_for_and_not_kept() {
+    let (world, pouring) = pouring("HTTP/1.1 200 OK\r\n", "a: aaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\n");
+    is_bad_gateway(&world.call(&world.issuer.token()));
+    // What the sockets' buffers hold comes on top of what was read.
+    assert!(pouring.join().unwrap() * 32 < 16 << 20, "it was hung up on");
+    let many = "a: b\\r\\n".repeat(300);
+    is_bad_gateway(&answered(&World::start(), &format!("HTTP/1.1 200 OK\\r\\n{many}\\r\\n")));
 }

@@ -27,7 +27,7 @@ pub(crate) struct Contender {
 }
 
 /// The first one is what the others are compared with.
-pub(crate) const ALL: [Contender; 11] = [
+pub(crate) const ALL: [Contender; 13] = [
     Contender {
         name: "pingora, TCP",
         authenticates: false,
@@ -57,10 +57,17 @@ pub(crate) const ALL: [Contender; 11] = [
         command: postern_unix,
     },
     Contender {
-        name: "postern, a scope a tool",
+        name: "postern, 2026-07-28",
         authenticates: true,
         call: Kind::Named,
-        aim: Some((1.15, "postern, TCP")),
+        aim: None,
+        command: postern_tcp,
+    },
+    Contender {
+        name: "postern, 2026-07-28, a scope a tool",
+        authenticates: true,
+        call: Kind::Named,
+        aim: Some((1.15, "postern, 2026-07-28")),
         command: postern_by_tool,
     },
     Contender {
@@ -76,6 +83,13 @@ pub(crate) const ALL: [Contender; 11] = [
         call: Kind::Large,
         aim: Some((1.30, "postern, 1 KiB")),
         command: postern_by_tool,
+    },
+    Contender {
+        name: "postern, audited",
+        authenticates: true,
+        call: Kind::Usual,
+        aim: None,
+        command: postern_audited,
     },
     Contender {
         name: "envoy jwt_authn",
@@ -122,7 +136,12 @@ fn pingora(site: &Site, listen: SocketAddr, upstream: &str) -> io::Result<Option
 }
 
 fn postern_by_tool(site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
-    postern_with(site, listen, "postern-tools.yaml", &site.backend.to_string(), POLICY)
+    postern_with(site, listen, "postern-tools.yaml", &site.backend.to_string(), POLICY, "")
+}
+
+fn postern_audited(site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
+    let upstream = site.backend.to_string();
+    postern_with(site, listen, "postern-audited.yaml", &upstream, "{}", AUDIT)
 }
 
 fn postern_tcp(site: &Site, listen: SocketAddr) -> io::Result<Option<Command>> {
@@ -139,7 +158,7 @@ fn postern(
     file: &str,
     upstream: &str,
 ) -> io::Result<Option<Command>> {
-    postern_with(site, listen, file, upstream, "{}")
+    postern_with(site, listen, file, upstream, "{}", "")
 }
 
 fn postern_with(
@@ -148,9 +167,10 @@ fn postern_with(
     file: &str,
     upstream: &str,
     policy: &str,
+    more: &str,
 ) -> io::Result<Option<Command>> {
     let config = include_str!("../counterparts/postern.yaml").replace("@UPSTREAM@", upstream);
-    let config = config.replace("@POLICY@", policy);
+    let config = config.replace("@POLICY@", policy) + more;
     let config = configure(site, listen, file, &config)?;
     let mut command = pinned(site.cores.proxy, Path::new(env!("CARGO_BIN_EXE_postern")));
     command.arg("run").arg("--config").arg(config);
@@ -226,6 +246,9 @@ fn find(program: &str) -> Option<PathBuf> {
         .map(|directory| directory.join(program))
         .find(|candidate| candidate.is_file())
 }
+
+/// An event for each call, tied to the one before.
+const AUDIT: &str = "audit: {to: '@DIRECTORY@/audit.jsonl', chain: true}\n";
 
 /// What decides by the tool that is called.
 const POLICY: &str = "{scopes: [{tools: [weather], all: [mcp:write]}, \

@@ -43,6 +43,8 @@ pub(crate) struct Exchange {
     pub(crate) listing: Option<Listing>,
     /// Whether what should have held one could not be read.
     pub(crate) bad_list: bool,
+    /// How many heads came before the answer's.
+    early_heads: u8,
     body_bytes: usize,
 }
 
@@ -72,6 +74,7 @@ impl Exchange {
             body: None,
             listing: None,
             bad_list: false,
+            early_heads: 0,
             body_bytes: 0,
         }
     }
@@ -122,6 +125,16 @@ impl Exchange {
         Ok(())
     }
 
+    /// Counts what the upstream says before its answer, up to more than any sound one has to say.
+    pub(crate) fn count_early_head(&mut self) -> Result<()> {
+        self.early_heads = self.early_heads.saturating_add(1);
+        if self.early_heads > MOST_EARLY_HEADS {
+            let error = Error::explain(ErrorType::InvalidHTTPHeader, "an answer that never begins");
+            return Err(error.into_up());
+        }
+        Ok(())
+    }
+
     /// Notes the answer that took the upstream's place.
     pub(crate) fn answered(&mut self, answer: &Answer) {
         let reason = answer.reason();
@@ -167,3 +180,5 @@ impl Exchange {
         }
     }
 }
+
+const MOST_EARLY_HEADS: u8 = 100;

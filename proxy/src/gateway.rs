@@ -193,6 +193,9 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
+        if response.status.is_informational() {
+            exchange.count_early_head()?;
+        }
         downstream::pass_on(response, exchange)?;
         streams::begin(session, response, exchange, &self.changes)?;
         lists::begin(session, response, exchange)

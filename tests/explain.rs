@@ -1,6 +1,7 @@
 //! `postern explain`: the cause of a refusal, as whoever is refused would look for it.
 
 mod broken;
+mod connection;
 
 use std::fs;
 use std::io::Write as _;

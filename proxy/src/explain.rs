@@ -42,6 +42,7 @@ pub(crate) use sent::{Sent, Unsendable};
 struct Case {
     config: Config,
     request: Parts,
+    channel: Channel<'static>,
     now: SystemTime,
     site: Option<config::Site>,
     shown: Option<Shown>,
@@ -108,7 +109,7 @@ async fn read_revocations(rules: &Rules) -> Result<Arc<Revocations>, CannotExpla
 
 impl Case {
     fn new(config: Config, sent: Sent) -> Self {
-        let (request, body) = sent.into_parts();
+        let (request, body, channel) = sent.into_parts();
         let shown = sent::credentials(&request).map(|(_, token)| Shown::of(token));
         #[expect(
             clippy::disallowed_methods,
@@ -118,6 +119,7 @@ impl Case {
         Self {
             config,
             request,
+            channel,
             now,
             site: None,
             shown,
@@ -150,9 +152,9 @@ impl Asking {
         let mut sites = case.config.rules.sites.iter();
         case.site = sites.find(|site| Some(site.resource.as_str()) == resource).cloned();
         self.fetch_keys(case).await;
-        let (channel, mut known) = (Channel::default(), Known::default());
+        let mut known = Known::default();
         loop {
-            match pipeline.decide_knowing(&case.request, &channel, &known, case.now) {
+            match pipeline.decide_knowing(&case.request, &case.channel, &known, case.now) {
                 // They have just been fetched: there are no others.
                 Decision::NeedKey(_) => known.keys_are_new(),
                 Decision::NeedIntrospection(inquiry) => match self.ask(case, inquiry).await {

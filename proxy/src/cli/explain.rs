@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -36,6 +37,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "JSON|@FILE|-")]
     body: Option<String>,
 
+    /// The certificate that the client shows, in PEM
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+
+    /// The address that the client calls from
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<IpAddr>,
+
     /// Judge by the keys in this file (a JWK set), whatever the configuration says of keys
     #[arg(long, value_name = "FILE")]
     keys: Option<PathBuf>,
@@ -49,7 +58,7 @@ pub(super) struct Args {
     json: bool,
 
     /// Only say what this code in the log means
-    #[arg(long, value_name = "CODE", conflicts_with_all = ["config", "token", "request", "headers", "body", "keys", "offline"])]
+    #[arg(long, value_name = "CODE", conflicts_with_all = ["config", "token", "request", "headers", "body", "certificate", "from", "keys", "offline"])]
     code: Option<String>,
 }
 
@@ -142,6 +151,14 @@ fn sent(args: &Args, config: &Config) -> Result<Sent, CannotSend> {
     }
     if let Some(token) = &args.token {
         sent = sent.token(text("--token", token)?.trim_end_matches(['\r', '\n']))?;
+    }
+    if let Some(file) = &args.certificate {
+        let pem = fs::read_to_string(file);
+        let pem = pem.map_err(|error| CannotSend::Unreadable("--certificate", error))?;
+        sent = sent.certificate(&pem)?;
+    }
+    if let Some(address) = args.from {
+        sent = sent.from(address);
     }
     match &args.body {
         Some(body) => Ok(sent.body(text("--body", body)?)),

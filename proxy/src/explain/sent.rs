@@ -1,14 +1,24 @@
 //! The request, as somebody has described it.
 
+use std::net::IpAddr;
+
+use aws_lc_rs::digest;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, pem};
 
 use crate::config::{Config, Site};
+use crate::pipeline::channel::Channel;
 
-/// A request to the gateway.
-pub(crate) struct Sent(Request<Bytes>);
+/// A request to the gateway, and how it gets there.
+pub(crate) struct Sent {
+    request: Request<Bytes>,
+    certificate: Option<[u8; 32]>,
+    address: Option<IpAddr>,
+}
 
 impl Sent {
     /// `POST` to the first resource, until it is told otherwise.
@@ -26,16 +36,16 @@ impl Sent {
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let mut request = Request::builder().method(method).uri(path).body(Bytes::new())?;
         request.headers_mut().insert(HOST, host.parse().map_err(|_| Unsendable::Line)?);
-        Ok(Self(request))
+        Ok(Self { request, certificate: None, address: None })
     }
 
     /// The token, under the scheme that goes with the other headers.
     pub(crate) fn token(mut self, token: &str) -> Result<Self, Unsendable> {
-        let scheme = if self.0.headers().contains_key("dpop") { "DPoP" } else { "Bearer" };
+        let scheme = if self.request.headers().contains_key("dpop") { "DPoP" } else { "Bearer" };
         let mut value =
             HeaderValue::from_str(&format!("{scheme} {token}")).map_err(|_| Unsendable::Token)?;
         value.set_sensitive(true);
-        self.0.headers_mut().append(AUTHORIZATION, value);
+        self.request.headers_mut().append(AUTHORIZATION, value);
         Ok(self)
     }
 
@@ -44,7 +54,7 @@ impl Sent {
         let (name, value) = field.split_once(':').ok_or(Unsendable::Header)?;
         let name: HeaderName = name.trim().parse().map_err(|_| Unsendable::Header)?;
         let value: HeaderValue = value.trim().parse().map_err(|_| Unsendable::Header)?;
-        let headers = self.0.headers_mut();
+        let headers = self.request.headers_mut();
         if name == HOST {
             headers.insert(name, value);
         } else {
@@ -55,19 +65,36 @@ impl Sent {
 
     /// What is sent with it.
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
-        *self.0.body_mut() = body.into();
-        let body = self.0.body().len();
-        let headers = self.0.headers_mut();
+        *self.request.body_mut() = body.into();
+        let body = self.request.body().len();
+        let headers = self.request.headers_mut();
         headers.entry(CONTENT_LENGTH).or_insert_with(|| body.into());
         headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         self
     }
 
+    /// Over TLS, with this certificate, in PEM: the first one, if authorities follow.
+    pub(crate) fn certificate(mut self, pem: &str) -> Result<Self, Unsendable> {
+        let certificate = CertificateDer::from_pem_slice(pem.as_bytes())?;
+        let digest = digest::digest(&digest::SHA256, &certificate);
+        self.certificate = digest.as_ref().try_into().ok();
+        Ok(self)
+    }
+
+    /// From there, whatever its headers say.
+    pub(crate) fn from(self, address: IpAddr) -> Self {
+        Self { address: Some(address), ..self }
+    }
+
     /// Without another message a ping is sent, which everybody may who may anything.
-    pub(super) fn into_parts(self) -> (Parts, Bytes) {
-        let is_silent = self.0.method() == Method::POST && self.0.body().is_empty();
+    pub(super) fn into_parts(self) -> (Parts, Bytes, Channel<'static>) {
+        let is_silent = self.request.method() == Method::POST && self.request.body().is_empty();
         let sent = if is_silent { self.body(PING) } else { self };
-        sent.0.into_parts()
+        let nothing = Channel::default();
+        let address = sent.address.unwrap_or(nothing.address);
+        let channel = Channel { certificate: sent.certificate, address, ..nothing };
+        let (parts, body) = sent.request.into_parts();
+        (parts, body, channel)
     }
 }
 
@@ -92,6 +119,8 @@ pub(crate) enum Unsendable {
     Target(#[from] http::uri::InvalidUri),
     #[error("--request: {0}")]
     Request(#[from] http::Error),
+    #[error("--certificate: it is no certificate in PEM: {0}")]
+    Certificate(#[from] pem::Error),
     #[error("--header: write a name, a colon and a value, such as 'Mcp-Method: tools/call'")]
     Header,
     #[error(

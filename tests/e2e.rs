@@ -28,7 +28,7 @@ use tempfile::TempDir;
 
 use self::post::Post;
 use self::provider::Provider;
-use crate::harness::{Certificate, Process, Response, World, backend, postern, wait_until};
+use crate::harness::{Certificate, Process, Response, Wire, World, backend, postern, wait_until};
 
 /// What must be known before anything starts.
 struct Ground {
@@ -259,23 +259,50 @@ fn every_default_algorithm_of_a_real_authorization_server_is_accepted() {
 
 #[test]
 fn the_metrics_are_what_prometheus_reads() {
-    let world = World::start();
-    assert_eq!(world.call(&world.issuer.token()).status, 200);
+    let world = World::with(
+        "resource: {url: https://mcp.example/mcp, policy: {allow: [{tools: [echo]}], \
+         deny: [{name: odd.name, tools: [x], shadow: true}]}}",
+    );
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    for name in ["echo", "x"] {
+        let body = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": name },
+        });
+        let headers = [
+            ("Authorization", &*format!("Bearer {}", world.issuer.token())),
+            ("Content-Type", "application/json"),
+            ("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01")),
+        ];
+        world.connect().request("POST", "/mcp", &headers, &body.to_string());
+    }
     assert_eq!(world.call("opaque").status, 401);
-    let mut parser = counterpart("python", "metrics.py");
-    let mut parser = parser.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    parser.stdin.take().unwrap().write_all(world.admin("/metrics").body.as_bytes()).unwrap();
-    let output = parser.wait_with_output().unwrap();
-    let families: Value = serde_json::from_slice(&output.stdout).unwrap();
-    for (name, kind) in [
-        ("postern_requests", "counter"),
-        ("postern_request_seconds", "histogram"),
-        ("postern_tokens_accepted", "counter"),
-        ("postern_connections", "gauge"),
-        ("postern_keys", "gauge"),
-        ("postern_build_info", "gauge"),
-    ] {
-        assert_eq!(families[name], kind, "{name} in {families}");
+    for (format, accept) in
+        [("text", "text/plain"), ("openmetrics", "application/openmetrics-text; version=1.0.0")]
+    {
+        let accept = [("Accept", accept)];
+        let text = Wire::connect(world.admin).request("GET", "/metrics", &accept, "").body;
+        let mut parser = counterpart("python", "metrics.py");
+        parser.arg(format).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut parser = parser.spawn().unwrap();
+        parser.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        let output = parser.wait_with_output().unwrap();
+        let told: Value = serde_json::from_slice(&output.stdout).expect(&text);
+        for (name, kind) in [
+            ("postern_requests", "counter"),
+            ("postern_request_seconds", "histogram"),
+            ("postern_added_seconds", "histogram"),
+            ("postern_tool_calls", "counter"),
+            ("postern_tokens_accepted", "counter"),
+            ("postern_connections", "gauge"),
+            ("postern_keys", "gauge"),
+            ("postern_build_info", "gauge"),
+            ("process_cpu_seconds", "counter"),
+        ] {
+            assert_eq!(told["families"][name], kind, "{name} in {told}");
+        }
+        let traces = told["traces"].as_array().unwrap();
+        assert_eq!(traces.is_empty(), format == "text");
+        assert!(traces.iter().all(|told| told == trace), "{told}");
     }
 }
 

@@ -123,7 +123,7 @@ fn each_line_is_one_object_whatever_clients_say() {
     speak_oddly(&world);
     let metrics = world.admin("/metrics").body;
     assert!(metrics.bytes().all(|byte| byte == b'\n' || (b' '..=b'~').contains(&byte)));
-    for foreign in ["\"eve", "2J", "listening", "/mcp"] {
+    for foreign in ["\"eve", "2J", "listening", "/mcp/"] {
         assert!(!metrics.contains(foreign), "{foreign} in\n{metrics}");
     }
     let log = whole_log(&world);

@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use http::{Method, Response, StatusCode, header};
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
+use pingora_http::RequestHeader;
 use serde_json::json;
 
 use crate::config::Source;
 use crate::edge::Connection;
-use crate::record::Recorder;
+use crate::record::{Format, Recorder};
 use crate::reload::{Report, Reports};
 use crate::snapshot::Live;
 
@@ -28,14 +29,19 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    fn answer(&self, method: &Method, path: &str) -> http::Result<Response<Vec<u8>>> {
+    fn answer(&self, request: &RequestHeader) -> http::Result<Response<Vec<u8>>> {
+        let (method, path) = (&request.method, request.uri.path());
         if method != Method::GET && method != Method::HEAD {
             return reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET and HEAD\n".to_vec());
         }
         match path {
             "/livez" => reply(StatusCode::OK, TEXT, b"alive\n".to_vec()),
             "/readyz" => self.ready(),
-            "/metrics" => self.metrics(),
+            "/metrics" => {
+                let accept =
+                    request.headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+                self.metrics(Format::of(accept))
+            }
             "/generation" => {
                 reply(StatusCode::OK, JSON, json!(self.report().as_deref()).to_string().into())
             }
@@ -48,11 +54,15 @@ impl Admin {
         }
     }
 
-    fn metrics(&self) -> http::Result<Response<Vec<u8>>> {
+    fn metrics(&self, format: Format) -> http::Result<Response<Vec<u8>>> {
         let memory = self.live.pin().pipeline.memory();
         self.recorder.verdicts(memory.verdicts, memory.evicted);
-        match self.recorder.exposition() {
-            Ok((format, text)) => reply(StatusCode::OK, &format, text),
+        match self.recorder.exposition(format) {
+            Ok(text) => {
+                let mut answer = reply(StatusCode::OK, format.content_type(), text.into())?;
+                answer.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+                Ok(answer)
+            }
             Err(error) => reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string().into()),
         }
     }
@@ -117,7 +127,7 @@ impl ServeHttp for Admin {
             connection.head_read();
         }
         let request = session.req_header();
-        let answer = self.answer(&request.method, request.uri.path());
+        let answer = self.answer(request);
         let mut answer = answer.unwrap_or_else(|_| Response::new(Vec::new()));
         if request.method == Method::HEAD {
             answer.body_mut().clear();

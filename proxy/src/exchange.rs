@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::HeaderValue;
+use http::request::Parts;
 use pingora_core::{Error, ErrorType, OkOrErr as _, Result};
 
 use crate::edge::{Body, Connection};
@@ -18,7 +19,7 @@ use crate::pipeline::list::Listing;
 use crate::pipeline::token::Principal;
 use crate::pipeline::trail::Arrival;
 use crate::reason::Reason;
-use crate::record::Outcome;
+use crate::record::{OpenStream, Outcome};
 use crate::snapshot::Snapshot;
 use crate::stream::{Events, Watch};
 use crate::upstream::Line;
@@ -35,6 +36,9 @@ pub(crate) struct Exchange {
     pub(crate) page: Option<HeaderValue>,
     pub(crate) line: Option<Arc<Line>>,
     pub(crate) watch: Option<Watch>,
+    /// Counts it among the streams, if its answer is one.
+    pub(crate) open: Option<OpenStream>,
+    pub(crate) times: Times,
     /// If it is a stream of events that is answered with.
     pub(crate) events: Option<Events>,
     /// The body, if it had to be read before it could go on.
@@ -46,6 +50,15 @@ pub(crate) struct Exchange {
     /// How many heads came before the answer's.
     early_heads: u8,
     body_bytes: usize,
+}
+
+/// When the upstream had its turn.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Times {
+    /// When it was turned to first.
+    pub(crate) asked: Option<Instant>,
+    /// When it last had something to say: its answer's head, then the end of that.
+    pub(crate) said: Option<Instant>,
 }
 
 /// How far the request got.
@@ -70,6 +83,8 @@ impl Exchange {
             page: None,
             line: None,
             watch: None,
+            open: None,
+            times: Times::default(),
             events: None,
             body: None,
             listing: None,
@@ -159,6 +174,23 @@ impl Exchange {
             Stage::Permitted(_) if failed => Outcome::Broken,
             Stage::Permitted(_) => Outcome::Forwarded,
             Stage::Received => Outcome::Broken,
+        }
+    }
+
+    /// How long it has been here so far, without the time that was the upstream's; if that has answered.
+    pub(crate) fn added(&self, now: Instant) -> Option<Duration> {
+        let (asked, said) = self.times.asked.zip(self.times.said)?;
+        let before = asked.saturating_duration_since(self.began);
+        Some(before + now.saturating_duration_since(said))
+    }
+
+    /// What the request is for, if that is protected.
+    pub(crate) fn protects(&self, request: &Parts) -> Option<&Site> {
+        match &self.stage {
+            Stage::Permitted(permit) | Stage::Failed(permit, _) => {
+                self.snapshot.pipeline.site(permit)
+            }
+            Stage::Received | Stage::Answered(..) => self.snapshot.pipeline.protects(request),
         }
     }
 

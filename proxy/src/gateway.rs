@@ -12,7 +12,7 @@ mod streams;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -113,7 +113,8 @@ impl ProxyHttp for Gateway {
         let decision = audit::tell(&self.audit, session, exchange, decision);
         match decision {
             Decision::Forward(permit) => {
-                self.recorder.token(permit.remembered());
+                let issuer = &permit.principal().issuer;
+                self.recorder.token(issuer, permit.algorithm(), permit.remembered());
                 permit.ruling().shadow().inspect(|rule| self.recorder.shadow(rule));
                 exchange.stage = Stage::Permitted(permit);
                 if exchange.body.is_none() && !session.is_body_done() {
@@ -142,6 +143,7 @@ impl ProxyHttp for Gateway {
         _session: &mut Session,
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
+        exchange.times.asked.get_or_insert_with(Instant::now);
         self.peers.to(exchange.site()?.upstream()).map(Box::new)
     }
 
@@ -196,8 +198,12 @@ impl ProxyHttp for Gateway {
         if response.status.is_informational() {
             exchange.count_early_head()?;
         }
+        exchange.times.said = Some(Instant::now());
         downstream::pass_on(response, exchange)?;
-        streams::begin(session, response, exchange, &self.changes)?;
+        if streams::is_one(session, response) {
+            exchange.open = Some(self.recorder.stream());
+            streams::begin(session, response, exchange, &self.changes)?;
+        }
         lists::begin(session, response, exchange)
     }
 
@@ -208,6 +214,9 @@ impl ProxyHttp for Gateway {
         end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
+        if end {
+            exchange.times.said = Some(Instant::now());
+        }
         lists::go_on(session, body, end, exchange)?;
         streams::go_on(exchange, body.as_deref(), end)?;
         Ok(None)

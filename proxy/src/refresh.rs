@@ -128,6 +128,7 @@ impl Worker {
             let good = found.is_ok();
             failures = if good { 0 } else { failures + 1 };
             let pause = self.settle(found, failures);
+            self.keep.next_look_in(pause);
             self.watchman.end(good);
             self.rest(pause).await;
         }

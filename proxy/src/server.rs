@@ -69,12 +69,10 @@ impl Server {
         };
 
         let proxy = Arc::new(proxy(gateway, &boot.limits));
-        let entrance = Entrance {
-            acceptor,
-            proxies: boot.proxies,
-            limits: boot.limits.clone(),
-            traffic: recorder.traffic(),
-        };
+        let traffic = recorder.traffic();
+        traffic.most.set(i64::try_from(boot.limits.connections).unwrap_or(i64::MAX));
+        let entrance =
+            Entrance { acceptor, proxies: boot.proxies, limits: boot.limits.clone(), traffic };
         Ok(Self {
             gateway: Edge::start(listener, entrance, proxy)
                 .map_err(|error| Obstacle::Bind("listen", boot.listen, error))?,

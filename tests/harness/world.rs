@@ -101,11 +101,18 @@ impl World {
         self.admin("/readyz").status == 200
     }
 
-    /// The value of a metric, by its name and labels as they are printed.
-    pub(crate) fn metric(&self, name: &str) -> f64 {
+    /// The value of a metric, by its name and labels as they are printed: the sum over those that have
+    /// further ones.
+    pub(crate) fn metric(&self, wanted: &str) -> f64 {
         let text = self.admin("/metrics").body;
-        let mut lines = text.lines().filter_map(|line| line.rsplit_once(' '));
-        lines.find(|(left, _)| *left == name).map_or(0.0, |(_, value)| value.parse().unwrap())
+        let (name, wanted) = parts(wanted);
+        let series = text.lines().filter(|line| !line.starts_with('#'));
+        let series = series.filter_map(|line| line.rsplit_once(' '));
+        let ours = series.filter(|(left, _)| {
+            let (its, labels) = parts(left);
+            its == name && wanted.iter().all(|label| labels.contains(label))
+        });
+        ours.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
     }
 
     /// The next line of the log that has this in it.
@@ -153,6 +160,12 @@ impl World {
         let pid = self.proxy.0.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
     }
+}
+
+/// A metric's name and its labels, none of which has a comma in it.
+fn parts(series: &str) -> (&str, Vec<&str>) {
+    let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+    (name, labels.trim_end_matches('}').split(',').filter(|label| !label.is_empty()).collect())
 }
 
 /// A process that does not outlive its test, however that ends.

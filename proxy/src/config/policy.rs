@@ -38,6 +38,16 @@ impl Policy {
         standing_for(scope, &self.implies)
     }
 
+    /// Every tool that a rule names, or a pattern of several.
+    pub fn tools(&self) -> impl Iterator<Item = &Pattern> {
+        let needs = self.scopes.iter().map(|need| &need.over);
+        let rules = self.allow.iter().chain(&self.deny).map(|rule| &rule.over);
+        needs.chain(rules).flat_map(|over| match over {
+            Over::Targets(targets) => targets.tools.as_slice(),
+            Over::Everything | Over::Methods(_) => &[],
+        })
+    }
+
     /// What of a token must be kept for its conditions.
     pub fn claims(&self) -> Claimed {
         let rules = self.allow.iter().chain(&self.deny);
@@ -117,6 +127,11 @@ pub struct Pattern(Box<str>);
 impl Pattern {
     pub(super) fn new(text: &str) -> Self {
         Self(text.into())
+    }
+
+    /// As it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Whether it stands for `name`. Takes no longer than the product of both lengths.

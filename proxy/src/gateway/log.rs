@@ -1,5 +1,7 @@
 //! The one line and the metrics of a request that is over.
 
+use std::time::Instant;
+
 use pingora_core::Error;
 use pingora_proxy::Session;
 
@@ -8,7 +10,7 @@ use crate::pipeline::authorize::Ruling;
 use crate::pipeline::call::Call;
 use crate::pipeline::trail::Trail;
 use crate::reason::Reason;
-use crate::record::Recorder;
+use crate::record::{Done, Outcome, Recorder};
 
 pub(super) fn tell(
     session: &Session,
@@ -17,8 +19,8 @@ pub(super) fn tell(
     recorder: &Recorder,
 ) {
     let outcome = exchange.outcome(error.is_some());
-    let took = exchange.began.elapsed();
-    recorder.request(outcome, took);
+    let now = Instant::now();
+    let took = now.saturating_duration_since(exchange.began);
     let principal = exchange.principal();
     let trail = exchange.arrival.as_ref().map(|arrival| &arrival.trail);
     let ruling = exchange.ruling();
@@ -27,9 +29,20 @@ pub(super) fn tell(
         recorder.condition_failed(rule);
     }
     let request = session.req_header();
+    let status = session.response_written().map_or(0, |response| response.status.as_u16());
+    let site = exchange.protects(request);
+    recorder.request(&Done {
+        route: site.map_or_else(|| place(outcome), |site| site.resource().as_str()),
+        status,
+        outcome,
+        took,
+        added: exchange.added(now).filter(|_| outcome == Outcome::Forwarded),
+        tool: site.zip(call).and_then(|(site, call)| site.counts_as(call)),
+        trace_id: trail.and_then(Trail::trace_id),
+    });
     tracing::info!(
         outcome = outcome.reason().code(),
-        status = session.response_written().map_or(0, |response| response.status.as_u16()),
+        status,
         method = request.method.as_str(),
         path = request.uri.path(),
         issuer = principal.map(|principal| &*principal.issuer),
@@ -51,4 +64,11 @@ pub(super) fn tell(
         error = error.map(ToString::to_string),
         "request"
     );
+}
+
+/// Where a request was that was for no resource.
+fn place(outcome: Outcome) -> &'static str {
+    let public = [Reason::Metadata, Reason::Landing, Reason::Health];
+    let reason = outcome.reason();
+    if public.contains(&reason) { reason.code() } else { "none" }
 }

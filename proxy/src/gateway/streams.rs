@@ -17,9 +17,6 @@ pub(super) fn begin(
     exchange: &mut Exchange,
     changes: &Changes,
 ) -> Result<()> {
-    if !is_stream(session, response) {
-        return Ok(());
-    }
     let standing = exchange.permit()?.standing();
     if let Some(line) = exchange.line.take() {
         let snapshot = Arc::clone(&exchange.snapshot);
@@ -34,7 +31,8 @@ pub(super) fn begin(
     Ok(())
 }
 
-fn is_stream(session: &Session, response: &ResponseHeader) -> bool {
+/// Whether nobody knows how long the answer will be.
+pub(super) fn is_one(session: &Session, response: &ResponseHeader) -> bool {
     let has_body = session.req_header().method != Method::HEAD
         && !response.status.is_informational()
         && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
@@ -51,6 +49,7 @@ pub(super) fn go_on(exchange: &mut Exchange, piece: Option<&[u8]>, end: bool) ->
         return Ok(());
     }
     exchange.events = None;
+    exchange.open = None;
     // The last moment before pingora keeps the connection for others; after an error it does not.
     let ended = exchange.watch.as_ref().map_or(Ok(()), Watch::let_go);
     ended.or_err(ErrorType::InternalError, "the token ended with the stream")

@@ -17,7 +17,7 @@ use super::review::{Reviewed, review};
 use crate::config::{CertificateFiles, ClientCertificates, Limits, TrustedProxies};
 use crate::edge::tls::{self, Certificates, NoCertificate};
 use crate::edge::{Connection, Edge, Entrance};
-use crate::record::{Recorder, Traffic};
+use crate::record::{Format, Recorder, Traffic};
 
 /// What the operator says.
 pub(crate) struct Options {
@@ -183,12 +183,16 @@ impl ServeHttp for Watch {
         let head = session.req_header();
         let answer = match (&head.method, head.uri.path()) {
             (&Method::GET, "/livez" | "/readyz") => reply(StatusCode::OK, TEXT, b"ok\n".to_vec()),
-            (&Method::GET, "/metrics") => match self.recorder.exposition() {
-                Ok((format, text)) => reply(StatusCode::OK, &format, text),
-                Err(error) => {
-                    reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string().into())
+            (&Method::GET, "/metrics") => {
+                let accept = head.headers.get(header::ACCEPT);
+                let format = Format::of(accept.and_then(|accept| accept.to_str().ok()));
+                match self.recorder.exposition(format) {
+                    Ok(text) => reply(StatusCode::OK, format.content_type(), text.into()),
+                    Err(error) => {
+                        reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string().into())
+                    }
                 }
-            },
+            }
             (&Method::GET, _) => reply(StatusCode::NOT_FOUND, TEXT, b"not here\n".to_vec()),
             _ => reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET\n".to_vec()),
         };

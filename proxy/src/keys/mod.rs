@@ -23,6 +23,14 @@ pub struct Key {
 }
 
 impl Key {
+    /// Its name, as JOSE spells it.
+    pub(crate) fn algorithm(&self) -> &'static str {
+        ALGORITHMS
+            .iter()
+            .find(|(algorithm, _)| *algorithm == self.algorithm)
+            .map_or("none", |(_, name)| *name)
+    }
+
     /// Whether `signature` is this key's, over `message`.
     pub(crate) fn verifies(&self, message: &[u8], signature: &str) -> bool {
         let signature = URL_SAFE_NO_PAD.decode(signature);
@@ -149,6 +157,19 @@ impl fmt::Debug for Keyring {
         fmt::Debug::fmt(&self.current(), f)
     }
 }
+
+/// All that a key can have.
+const ALGORITHMS: [(Algorithm, &str); 9] = [
+    (Algorithm::RS256, "RS256"),
+    (Algorithm::RS384, "RS384"),
+    (Algorithm::RS512, "RS512"),
+    (Algorithm::PS256, "PS256"),
+    (Algorithm::PS384, "PS384"),
+    (Algorithm::PS512, "PS512"),
+    (Algorithm::ES256, "ES256"),
+    (Algorithm::ES384, "ES384"),
+    (Algorithm::EdDSA, "EdDSA"),
+];
 
 /// A token without a key id costs at most this many signature checks.
 const MOST_CANDIDATES: usize = 4;

@@ -228,6 +228,11 @@ impl VerifiedToken {
         &self.verdict.confirmation
     }
 
+    /// What its signature was made with.
+    pub(super) fn algorithm(&self) -> &'static str {
+        self.verdict.algorithm()
+    }
+
     /// Whether it had been verified before.
     pub(super) fn remembered(&self) -> bool {
         self.remembered

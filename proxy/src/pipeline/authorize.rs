@@ -1,6 +1,7 @@
 //! May this principal do this?
 
 mod facts;
+mod named;
 mod rules;
 mod scopes;
 mod uri;
@@ -22,6 +23,7 @@ use super::session;
 use super::token::Principal;
 use crate::config::{Scope, Site};
 use facts::Setting;
+use named::Named;
 use rules::{No, Passed, Rules};
 
 /// Who may call what at one site.
@@ -29,12 +31,17 @@ use rules::{No, Passed, Rules};
 pub struct Policy {
     site: usize,
     rules: Rules,
+    named: Named,
 }
 
 impl Policy {
     /// For the site of this number.
     pub(super) fn new(number: usize, site: &Site) -> Self {
-        Self { site: number, rules: Rules::new(&site.scopes, &site.policy) }
+        Self {
+            site: number,
+            rules: Rules::new(&site.scopes, &site.policy),
+            named: Named::new(&site.policy),
+        }
     }
 
     /// Whether anything depends on what a request calls.
@@ -86,6 +93,11 @@ impl Policy {
 }
 
 impl Policy {
+    /// What a call counts as, if it is a tool's.
+    pub(super) fn counts_as(&self, call: &Call) -> Option<&str> {
+        call.tool().map(|tool| self.named.stands_for(tool))
+    }
+
     /// Whether the answer to what this permits is a list, or a stream that may have one in it, of which
     /// the caller does not hear everything.
     pub(super) fn cuts(&self, permit: &Permit, method: &Method) -> bool {
@@ -237,6 +249,11 @@ impl Permit {
     /// The nonce that the client is to use from now on, if that is news to it.
     pub(crate) fn nonce(&self) -> Option<&HeaderValue> {
         self.token.nonce()
+    }
+
+    /// What the token was signed with; `none`, if its issuer was asked.
+    pub(crate) fn algorithm(&self) -> &'static str {
+        self.token.token().algorithm()
     }
 
     /// Whether the token had been verified before.

@@ -69,6 +69,14 @@ impl Call {
         self.0.acts().first()?.arguments
     }
 
+    /// The tool, if it calls one.
+    pub(super) fn tool(&self) -> Option<&str> {
+        match self.0.acts().first()?.target? {
+            Target::Tool(name) if self.method() == "tools/call" => Some(name),
+            Target::Tool(_) | Target::Prompt(_) | Target::Resource(_) => None,
+        }
+    }
+
     /// What it is called on: a tool's or prompt's name, a resource's URI.
     pub fn name(&self) -> Option<&str> {
         self.0.acts().first()?.target.map(Target::name)

@@ -14,6 +14,7 @@ use super::Cells;
 use super::assertion::{Assertions, Unsigned};
 use super::authenticate::{Memory, Rejected, Standing, Verifier};
 use super::authorize::{Permit, Policy};
+use super::call::Call;
 use super::challenge::Challenges;
 use super::channel::Channel;
 use super::headers::Relay;
@@ -138,6 +139,11 @@ impl Site {
     /// Whether anything depends on what a request calls.
     pub(crate) fn reads_calls(&self) -> bool {
         self.policy.reads_calls()
+    }
+
+    /// What a call counts as, if it is a tool's: a name that the configuration has, or `other`.
+    pub(crate) fn counts_as(&self, call: &Call) -> Option<&str> {
+        self.policy.counts_as(call)
     }
 
     /// Whether the answer to what this permits must be cut down to what its reader may use.

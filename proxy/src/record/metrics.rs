@@ -1,28 +1,32 @@
 //! Counters, with labels that nobody outside can add to.
 
 mod audit;
+mod exposition;
 mod keys;
+mod latency;
+mod process;
 mod register;
 mod reload;
+mod requests;
 mod tokens;
 mod traffic;
 
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
-use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, Registry, TextEncoder,
-};
+use prometheus::{IntCounterVec, Registry, TextEncoder};
 
-use super::Outcome;
 pub(crate) use audit::AuditCounts;
+pub(crate) use exposition::Format;
 pub(crate) use keys::KeyGauges;
 use keys::KeyMetrics;
-use register::{counters, gauges, register};
+use process::Process;
+use register::{counters, gauges};
 use reload::CertificateMetrics;
 pub(crate) use reload::{CertificateGauges, ReloadGauges};
+use requests::RequestMetrics;
+pub(crate) use requests::{Done, OpenStream};
 use tokens::TokenMetrics;
 pub(crate) use tokens::{InquiryCounts, RevocationGauges};
 pub(crate) use traffic::Traffic;
@@ -34,9 +38,7 @@ pub(crate) struct Recorder(Arc<Metrics>);
 #[derive(Debug)]
 struct Metrics {
     registry: Registry,
-    requests: IntCounterVec,
-    forwarded: IntCounter,
-    seconds: Histogram,
+    requests: RequestMetrics,
     tokens: TokenMetrics,
     keys: KeyMetrics,
     revocations: RevocationGauges,
@@ -54,16 +56,14 @@ impl Recorder {
     /// Fails only if two metrics share a name.
     pub(crate) fn new() -> prometheus::Result<Self> {
         let all = Registry::new();
-        let requests =
-            counters(&all, "postern_requests_total", "Requests, by how they ended.", &["outcome"])?;
+        let requests = RequestMetrics::new(&all)?;
+        all.register(Box::new(Process::new()?))?;
         let help = "The version that is running; always 1.";
         let build = gauges(&all, "postern_build_info", help, &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         Ok(Self(Arc::new(Metrics {
-            forwarded: requests.with_label_values(&[Outcome::Forwarded.reason().code()]),
-            traffic: Traffic::new(&all, requests.clone())?,
+            traffic: Traffic::new(&all, requests.total().clone())?,
             requests,
-            seconds: register(&all, request_seconds()?)?,
             tokens: TokenMetrics::new(&all)?,
             keys: KeyMetrics::new(&all)?,
             revocations: RevocationGauges::new(&all)?,
@@ -98,19 +98,18 @@ impl Recorder {
         })))
     }
 
-    pub(crate) fn request(&self, outcome: Outcome, took: Duration) {
-        match outcome {
-            Outcome::Forwarded => self.0.forwarded.inc(),
-            Outcome::Answered(_) | Outcome::Ended(_) | Outcome::Broken => {
-                self.0.requests.with_label_values(&[outcome.reason().code()]).inc();
-            }
-        }
-        self.0.seconds.observe(took.as_secs_f64());
+    pub(crate) fn request(&self, done: &Done<'_>) {
+        self.0.requests.count(done);
     }
 
-    pub(crate) fn token(&self, remembered: bool) {
-        let tokens = &self.0.tokens;
-        if remembered { tokens.remembered.inc() } else { tokens.verified.inc() }
+    /// An answer whose length nobody knows yet.
+    pub(crate) fn stream(&self) -> OpenStream {
+        self.0.requests.stream()
+    }
+
+    /// One that was accepted: whose, what it rests on, and whether it had been verified before.
+    pub(crate) fn token(&self, issuer: &str, algorithm: &str, remembered: bool) {
+        self.0.tokens.accepted(issuer, algorithm, remembered);
     }
 
     /// By a name from the configuration.
@@ -182,18 +181,14 @@ impl Recorder {
         }
     }
 
-    /// All of it, in Prometheus' text format.
-    pub(crate) fn exposition(&self) -> prometheus::Result<(String, Vec<u8>)> {
-        let encoder = TextEncoder::new();
-        let mut text = Vec::new();
-        encoder.encode(&self.0.registry.gather(), &mut text)?;
-        Ok((encoder.format_type().to_owned(), text))
+    /// All of it.
+    pub(crate) fn exposition(&self, format: Format) -> prometheus::Result<String> {
+        let families = self.0.registry.gather();
+        match format {
+            Format::Text => TextEncoder::new().encode_to_string(&families),
+            Format::OpenMetrics => {
+                Ok(exposition::open_metrics(&families, &self.0.requests.exemplars()))
+            }
+        }
     }
-}
-
-fn request_seconds() -> prometheus::Result<Histogram> {
-    let help = "Time from a request's head to the end of its answer, streams included.";
-    let buckets =
-        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0].to_vec();
-    Histogram::with_opts(HistogramOpts::new("postern_request_seconds", help).buckets(buckets))
 }

@@ -5,8 +5,8 @@ mod metrics;
 
 use crate::reason::Reason;
 pub(crate) use metrics::{
-    AuditCounts, CertificateGauges, InquiryCounts, KeyGauges, Recorder, ReloadGauges,
-    RevocationGauges, Traffic,
+    AuditCounts, CertificateGauges, Done, Format, InquiryCounts, KeyGauges, OpenStream, Recorder,
+    ReloadGauges, RevocationGauges, Traffic,
 };
 
 /// How a request ended.

@@ -84,6 +84,11 @@ impl Keep {
         self.gauges.emptied();
     }
 
+    /// Tells when the next look is due.
+    pub(super) fn next_look_in(&self, pause: Duration) {
+        self.gauges.next_look_in(pause);
+    }
+
     /// No look may be so late that the keys are too old by then.
     pub(super) fn longest_pause(&self) -> Duration {
         self.holder.issuer.keys_max_age / 2

@@ -89,6 +89,14 @@ impl Verdict {
         }
     }
 
+    /// What its signature was made with; nothing, if its issuer was asked.
+    pub(super) fn algorithm(&self) -> &'static str {
+        match &self.origin {
+            Origin::Signed { key, .. } => key.algorithm(),
+            Origin::Told(_) => "none",
+        }
+    }
+
     pub(super) fn check_revoked(&self, revocations: &Revocations) -> Result<(), Rejected> {
         let issued = Duration::from_secs(self.issued);
         let named = revocations.name(&self.principal, self.id.as_deref(), issued);

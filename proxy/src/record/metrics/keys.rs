@@ -1,6 +1,6 @@
 //! What becomes of issuers' keys.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{
     Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -17,6 +17,7 @@ pub(super) struct KeyMetrics {
     refused_looks: IntCounterVec,
     reused: IntCounterVec,
     fetched_at: GaugeVec,
+    next_at: GaugeVec,
 }
 
 impl KeyMetrics {
@@ -24,6 +25,10 @@ impl KeyMetrics {
         let fetched_at = Opts::new(
             "postern_keys_fetched_timestamp_seconds",
             "When an issuer's keys were last fetched.",
+        );
+        let next_at = Opts::new(
+            "postern_keys_next_fetch_timestamp_seconds",
+            "When an issuer's keys are fetched next, unless a token names an unknown one before.",
         );
         Ok(Self {
             fetches: counters(
@@ -52,6 +57,7 @@ impl KeyMetrics {
                 &["issuer"],
             )?,
             fetched_at: register(all, GaugeVec::new(fetched_at, &["issuer"])?)?,
+            next_at: register(all, GaugeVec::new(next_at, &["issuer"])?)?,
         })
     }
 
@@ -61,7 +67,9 @@ impl KeyMetrics {
             // The only failure there is: it was never there.
             drop(gauges.remove_label_values(&[issuer]));
         }
-        drop(self.fetched_at.remove_label_values(&[issuer]));
+        for dates in [&self.fetched_at, &self.next_at] {
+            drop(dates.remove_label_values(&[issuer]));
+        }
     }
 
     pub(super) fn of(&self, issuer: &str) -> KeyGauges {
@@ -73,6 +81,7 @@ impl KeyMetrics {
             refused_looks: self.refused_looks.with_label_values(&[issuer]),
             reused: self.reused.with_label_values(&[issuer]),
             fetched_at: self.fetched_at.with_label_values(&[issuer]),
+            next_at: self.next_at.with_label_values(&[issuer]),
         }
     }
 }
@@ -87,15 +96,19 @@ pub(crate) struct KeyGauges {
     refused_looks: IntCounter,
     reused: IntCounter,
     fetched_at: Gauge,
+    next_at: Gauge,
 }
 
 impl KeyGauges {
-    #[expect(clippy::disallowed_methods, reason = "the metric is a date; no request sees it")]
     pub(crate) fn fetched(&self, keys: usize) {
         self.fetched.inc();
         self.keys.set(i64::try_from(keys).unwrap_or(i64::MAX));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        self.fetched_at.set(now.as_secs_f64());
+        self.fetched_at.set(now().as_secs_f64());
+    }
+
+    /// When the next look is due.
+    pub(crate) fn next_look_in(&self, pause: Duration) {
+        self.next_at.set(now().saturating_add(pause).as_secs_f64());
     }
 
     pub(crate) fn failed(&self) {
@@ -117,4 +130,9 @@ impl KeyGauges {
     pub(crate) fn reused(&self) {
         self.reused.inc();
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the metrics are dates; no request sees them")]
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

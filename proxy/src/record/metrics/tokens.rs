@@ -2,15 +2,14 @@
 
 use std::sync::atomic::AtomicU64;
 
-use prometheus::{IntCounter, IntGauge, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry};
 
 use super::register::{counter, counters, gauge};
 
 /// Where verdicts come from, and how many are kept.
 #[derive(Debug)]
 pub(super) struct TokenMetrics {
-    pub(super) remembered: IntCounter,
-    pub(super) verified: IntCounter,
+    accepted: IntCounterVec,
     pub(super) kept: IntGauge,
     pub(super) evicted: IntCounter,
     /// As it was told the last time.
@@ -19,15 +18,14 @@ pub(super) struct TokenMetrics {
 
 impl TokenMetrics {
     pub(super) fn new(all: &Registry) -> prometheus::Result<Self> {
-        let accepted = counters(
-            all,
-            "postern_tokens_accepted_total",
-            "Accepted tokens, by where the verdict came from.",
-            &["verdict"],
-        )?;
         Ok(Self {
-            remembered: accepted.with_label_values(&["remembered"]),
-            verified: accepted.with_label_values(&["verified"]),
+            accepted: counters(
+                all,
+                "postern_tokens_accepted_total",
+                "Accepted tokens, by issuer, by the algorithm of their signature (`none`: the issuer was \
+                 asked), and by whether the verdict was remembered or found anew.",
+                &["issuer", "algorithm", "verdict"],
+            )?,
             kept: gauge(all, "postern_verdicts", "Verdicts on tokens that are remembered.")?,
             evicted: counter(
                 all,
@@ -36,6 +34,11 @@ impl TokenMetrics {
             )?,
             evicted_before: AtomicU64::new(0),
         })
+    }
+
+    pub(super) fn accepted(&self, issuer: &str, algorithm: &str, remembered: bool) {
+        let verdict = if remembered { "remembered" } else { "verified" };
+        self.accepted.with_label_values(&[issuer, algorithm, verdict]).inc();
     }
 }
 

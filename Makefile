@@ -10,7 +10,7 @@ ALL := --workspace --all-features
 FUZZ ?= token jose jwks config proof path headers forwarding call
 FUZZ_SECONDS ?= 600
 
-.PHONY: help run check test bench fuzz deny release cmake counterparts
+.PHONY: help run check test bench fuzz deny release static sbom deb cmake counterparts
 
 help:
 	@echo 'make run     see it work: gateway, backend and identity provider on this machine'
@@ -19,6 +19,9 @@ help:
 	@echo 'make bench   decision times, and CPU time per request beside other proxies'
 	@echo 'make fuzz    look for inputs that break what must hold (needs rustup with nightly, and cargo-fuzz)'
 	@echo 'make release the binaries to ship: target/release/postern and mcp-backend'
+	@echo 'make static  the same without any library of the system, as the images have them, and proof of that'
+	@echo 'make sbom    what is in them: target/sbom (needs cargo-cyclonedx)'
+	@echo 'make deb     a Debian package: target/debian (needs cargo-deb)'
 	@echo 'make deny    licences, bans and sources of every dependency (needs cargo-deny)'
 
 run: cmake
@@ -54,6 +57,22 @@ fuzz: cmake
 # Without the laptop's identity provider.
 release: cmake
 	$(CARGO) build --release --workspace
+
+STATIC := x86_64-unknown-linux-musl
+static: cmake
+	.ci/bring-musl
+	$(CARGO) build --release --workspace --target $(STATIC)
+	tests/deploy/image.sh target/$(STATIC)/release
+
+# It writes beside each Cargo.toml, and only there.
+sbom:
+	$(CARGO) cyclonedx --format json --spec-version 1.5 --target all --override-filename sbom.cdx
+	mkdir -p target/sbom
+	mv proxy/sbom.cdx.json target/sbom/postern.cdx.json
+	mv mcp-backend/sbom.cdx.json target/sbom/mcp-backend.cdx.json
+
+deb: release
+	$(CARGO) deb -p proxy --no-build --output target/debian/
 
 deny:
 	$(CARGO) deny check licenses bans sources

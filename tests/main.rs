@@ -30,6 +30,7 @@ mod e2e;
 mod explain;
 mod flood;
 mod framing;
+mod front;
 mod fuzz;
 mod harness;
 mod headers;

@@ -26,6 +26,7 @@ use crate::pipeline::answer::Answer;
 use crate::pipeline::authenticate::Told;
 use crate::pipeline::authorize::{Permit, Ruling};
 use crate::pipeline::channel::Channel;
+use crate::pipeline::front::Reply;
 use crate::pipeline::known::Known;
 use crate::pipeline::proof::Ledger;
 use crate::pipeline::revocation::Revocations;
@@ -161,6 +162,9 @@ impl Asking {
                     Some(told) => known.token_is(Arc::clone(case.told.insert(told))),
                     None => return Verdict::Answered(Answer::NoIntrospection),
                 },
+                Decision::Front(_) => {
+                    return Verdict::Answered(Answer::Front(Box::new(Reply::untold())));
+                }
                 Decision::NeedBody => known.body_is(case.body.clone()),
                 Decision::Forward(permit) => return Verdict::Passes(permit),
                 Decision::Answer(answer) => return Verdict::Answered(answer),

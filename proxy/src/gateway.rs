@@ -6,6 +6,7 @@ mod body;
 mod decide;
 mod downstream;
 mod failure;
+mod front;
 mod lists;
 mod log;
 mod streams;
@@ -132,9 +133,10 @@ impl ProxyHttp for Gateway {
                 downstream::answer(session, exchange, answer).await?;
                 Ok(ANSWERED)
             }
-            Decision::NeedKey(_) | Decision::NeedIntrospection(_) | Decision::NeedBody => {
-                Error::e_explain(ErrorType::HTTPStatus(500), "undecided")
-            }
+            Decision::NeedKey(_)
+            | Decision::NeedIntrospection(_)
+            | Decision::NeedBody
+            | Decision::Front(_) => Error::e_explain(ErrorType::HTTPStatus(500), "undecided"),
         }
     }
 

@@ -8,13 +8,15 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Boot, Config, Limits, Rules};
+use crate::front::Front;
 use crate::holder::KeyHolder;
 use crate::outbound::Outbound;
 use crate::pipeline::proof::Ledger;
 use crate::pipeline::revocation::Revocations;
 use crate::record::Recorder;
+use crate::refresh::Description;
 use crate::revoke::{NoList, Orders, Watcher};
-use crate::snapshot::{Live, Snapshot};
+use crate::snapshot::{Live, Parts, Snapshot};
 use crate::stream::Changes;
 use crate::trust::{Minders, Trust};
 
@@ -23,6 +25,9 @@ pub(crate) struct Generations {
     boot: Boot,
     makings: Makings,
     minders: Minders,
+    outbound: Outbound,
+    /// What the issuer of the OAuth front says of itself.
+    description: Option<Arc<Description>>,
     list: Orders,
     tasks: JoinSet<()>,
     live: Arc<Live>,
@@ -42,8 +47,11 @@ impl Generations {
         minders.only(trust.clone(), &mut tasks);
         let (list, watching) = watcher.run();
         tasks.spawn(watching);
-        let live = Arc::new(Live::new(makings.snapshot(rules, trust)));
-        Self { boot: boot.clone(), makings, minders, list, tasks, live }
+        let description = describe(None, rules, outbound, &mut tasks);
+        let front = makings.front(rules, description.as_ref(), outbound);
+        let live = Arc::new(Live::new(makings.snapshot(rules, trust, front)));
+        let (boot, outbound) = (boot.clone(), outbound.clone());
+        Self { boot, makings, minders, outbound, description, list, tasks, live }
     }
 
     /// The next one: all of it, or nothing of it and why. What can fail comes first.
@@ -61,7 +69,10 @@ impl Generations {
             return Err(why.into());
         }
         self.minders.only(trust.clone(), &mut self.tasks);
-        self.live.swap(self.makings.snapshot(rules, trust));
+        let known = self.description.take();
+        self.description = describe(known, rules, &self.outbound, &mut self.tasks);
+        let front = self.makings.front(rules, self.description.as_ref(), &self.outbound);
+        self.live.swap(self.makings.snapshot(rules, trust, front));
         Ok(())
     }
 
@@ -78,6 +89,23 @@ impl Generations {
     /// What runs beside the requests for as long as they come.
     pub(crate) fn tasks(&mut self) -> &mut JoinSet<()> {
         &mut self.tasks
+    }
+}
+
+/// What the front's issuer says of itself: what is known of it goes on while it is the same.
+fn describe(
+    known: Option<Arc<Description>>,
+    rules: &Rules,
+    outbound: &Outbound,
+    tasks: &mut JoinSet<()>,
+) -> Option<Arc<Description>> {
+    let issuer = &rules.front.as_ref()?.issuer;
+    match known.filter(|known| known.issuer() == issuer) {
+        Some(known) => {
+            known.look_again();
+            Some(known)
+        }
+        None => Some(Arc::new(Description::start(issuer, outbound, tasks))),
     }
 }
 
@@ -117,9 +145,18 @@ impl Makings {
         Ok((makings, watcher))
     }
 
-    fn snapshot(&self, rules: &Rules, trust: Trust) -> Snapshot {
+    fn front(
+        &self,
+        rules: &Rules,
+        description: Option<&Arc<Description>>,
+        outbound: &Outbound,
+    ) -> Option<Front> {
+        Front::new(rules, Arc::clone(description?), outbound, self.ledger.secret())
+    }
+
+    fn snapshot(&self, rules: &Rules, issuers: Trust, front: Option<Front>) -> Snapshot {
         let (revocations, ledger) = (Arc::clone(&self.revocations), Arc::clone(&self.ledger));
-        Snapshot::new(rules, &self.limits, trust, revocations, ledger)
+        Snapshot::new(rules, &self.limits, Parts { issuers, revocations, ledger, front })
     }
 }
 

@@ -32,6 +32,7 @@ pub mod edge;
 mod exchange;
 mod explain;
 mod files;
+mod front;
 mod gateway;
 mod generation;
 mod holder;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
@@ -58,7 +58,7 @@ impl Outbound {
     /// The body of a 200, if it is no larger than it may be.
     pub(crate) async fn get(&self, url: &Url) -> Result<Document, Failed> {
         self.check(url)?;
-        receive(self.client.get(url.clone())).await
+        good(receive(self.client.get(url.clone())).await?)
     }
 
     /// The same, to a form.
@@ -68,13 +68,26 @@ impl Outbound {
         form: String,
         authorization: Option<HeaderValue>,
     ) -> Result<Bytes, Failed> {
+        let headers = authorization.map(|value| (header::AUTHORIZATION, value));
+        let question = Question {
+            method: Method::POST,
+            headers: headers.into_iter().collect(),
+            content: Some(Content::Form(form)),
+        };
+        good(self.ask(url, question).await?).map(|document| document.body)
+    }
+
+    /// Whatever is answered, errors too: what they mean stands in their bodies.
+    pub(crate) async fn ask(&self, url: &Url, question: Question) -> Result<Document, Failed> {
         self.check(url)?;
-        let request = self.client.post(url.clone()).header(header::CONTENT_TYPE, FORM).body(form);
-        let request = match authorization {
-            Some(value) => request.header(header::AUTHORIZATION, value),
+        let Question { method, headers, content } = question;
+        let request = self.client.request(method, url.clone()).headers(headers);
+        let request = match content {
+            Some(Content::Form(form)) => request.header(header::CONTENT_TYPE, FORM).body(form),
+            Some(Content::Json(json)) => request.header(header::CONTENT_TYPE, JSON).body(json),
             None => request,
         };
-        receive(request).await.map(|document| document.body)
+        receive(request).await
     }
 
     /// What can be told before a name is looked up; the rest is up to [`Guard`].
@@ -96,12 +109,17 @@ impl Outbound {
     }
 }
 
-async fn receive(request: reqwest::RequestBuilder) -> Result<Document, Failed> {
-    let request = request.header(header::ACCEPT, "application/json");
-    let mut response = request.send().await.map_err(Failed::unreachable)?;
-    if response.status() != StatusCode::OK {
-        return Err(Failed::Status(response.status()));
+fn good(document: Document) -> Result<Document, Failed> {
+    match document.status {
+        StatusCode::OK => Ok(document),
+        other => Err(Failed::Status(other)),
     }
+}
+
+async fn receive(request: reqwest::RequestBuilder) -> Result<Document, Failed> {
+    let request = request.header(header::ACCEPT, JSON);
+    let mut response = request.send().await.map_err(Failed::unreachable)?;
+    let status = response.status();
     let headers = std::mem::take(response.headers_mut());
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(Failed::unreachable)? {
@@ -110,7 +128,7 @@ async fn receive(request: reqwest::RequestBuilder) -> Result<Document, Failed> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Document { headers, body: body.freeze() })
+    Ok(Document { status, headers, body: body.freeze() })
 }
 
 fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
@@ -121,9 +139,25 @@ fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {
     }
 }
 
+/// What somebody is asked, and how.
+pub(crate) struct Question {
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) content: Option<Content>,
+}
+
+/// What is sent along.
+pub(crate) enum Content {
+    /// Encoded already.
+    Form(String),
+    #[allow(dead_code, reason = "what comes next uses it")]
+    Json(String),
+}
+
 /// What was fetched.
 #[derive(Debug)]
 pub(crate) struct Document {
+    pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
@@ -205,6 +239,7 @@ impl Failed {
     }
 }
 
+const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 /// An issuer that is asked about tokens is asked about several at once.
 const MOST_IDLE: usize = 16;

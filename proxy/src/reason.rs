@@ -33,6 +33,8 @@ reasons! {
     Metadata = "metadata",
     Landing = "landing",
     Health = "health",
+    Mirror = "mirror",
+    Front = "front",
     Preflight = "preflight",
 
     ForeignHost = "foreign_host",
@@ -117,6 +119,8 @@ reasons! {
     TooManyFailures = "too_many_failures",
     TooManyRequests = "too_many_requests",
     TooManyStreams = "too_many_streams",
+
+    FrontUnavailable = "front_unavailable",
 
     NoAudit = "no_audit",
     BadGateway = "bad_gateway",

@@ -6,6 +6,7 @@
 
 mod bell;
 mod budget;
+mod describe;
 mod endpoint;
 mod keep;
 mod metadata;
@@ -31,6 +32,7 @@ use keep::Keep;
 use source::{Found, Publication};
 
 pub(crate) use bell::{Bell, Looked};
+pub(crate) use describe::Description;
 pub(crate) use source::NoKeys;
 
 /// Starts looking after issuers, and holds what all of them share.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::config::{Limits, Rules};
+use crate::front::Front;
 use crate::pipeline::framing::Bounds;
 use crate::pipeline::proof::Ledger;
 use crate::pipeline::revocation::Revocations;
@@ -16,21 +17,28 @@ pub(crate) struct Snapshot {
     pub(crate) pipeline: Pipeline,
     pub(crate) body_bytes: usize,
     pub(crate) issuers: Trust,
+    /// If anything of it is turned on.
+    pub(crate) front: Option<Front>,
 }
 
 impl Snapshot {
-    /// `issuers` are those of the rules, in their order.
-    pub(crate) fn new(
-        rules: &Rules,
-        limits: &Limits,
-        issuers: Trust,
-        revocations: Arc<Revocations>,
-        ledger: Arc<Ledger>,
-    ) -> Self {
+    /// Of the rules, and of what others look after.
+    pub(crate) fn new(rules: &Rules, limits: &Limits, parts: Parts) -> Self {
+        let Parts { issuers, revocations, ledger, front } = parts;
         let keyrings = issuers.holders().map(|holder| Arc::clone(&holder.keyring)).collect();
         let cells = Cells { keyrings, revocations, ledger };
-        Self { pipeline: pipeline(rules, limits, &cells), body_bytes: limits.body_bytes, issuers }
+        let pipeline = pipeline(rules, limits, &cells);
+        Self { pipeline, body_bytes: limits.body_bytes, issuers, front }
     }
+}
+
+/// What a generation is made of besides its rules.
+pub(crate) struct Parts {
+    /// Those of the rules, in their order.
+    pub(crate) issuers: Trust,
+    pub(crate) revocations: Arc<Revocations>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) front: Option<Front>,
 }
 
 /// The rules at work.

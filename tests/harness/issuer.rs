@@ -148,6 +148,10 @@ struct Published {
     moved: Option<String>,
     /// What its metadata says instead of the truth.
     keys_at: Option<String>,
+    /// What else it says, or says otherwise.
+    described: Value,
+    /// What it says instead of all that.
+    instead: Option<String>,
     /// Without metadata of RFC 8414, as many providers are.
     only_openid: bool,
     /// What time it says it is.
@@ -178,6 +182,8 @@ impl Issuer {
             silent: false,
             moved: None,
             keys_at: None,
+            described: json!({}),
+            instead: None,
             only_openid: false,
             date: None,
         });
@@ -233,6 +239,16 @@ impl Issuer {
     /// Its metadata says that the keys are there.
     pub(crate) fn claim_keys_at(&self, url: &str) {
         self.published.send_modify(|published| published.keys_at = Some(url.into()));
+    }
+
+    /// Its metadata says this, too.
+    pub(crate) fn describe(&self, fields: Value) {
+        self.published.send_modify(|published| published.described = fields);
+    }
+
+    /// Its metadata is this text.
+    pub(crate) fn describe_as(&self, text: &str) {
+        self.published.send_modify(|published| published.instead = Some(text.into()));
     }
 
     /// Its metadata is where `OpenID` Connect puts it, and nowhere else.
@@ -333,10 +349,13 @@ async fn metadata(State(mut shared): State<Shared>, uri: Uri) -> Reply {
     let issuer = &shared.issuer;
     let place = |path: &str| format!("{issuer}/{path}");
     let keys = published.keys_at.clone().unwrap_or_else(|| place("jwks"));
-    let metadata = json!({
+    let mut metadata = json!({
         "issuer": issuer, "jwks_uri": keys, "introspection_endpoint": place("introspect"),
+        "authorization_endpoint": place("authorize"), "token_endpoint": place("token"),
     });
-    published.reply(metadata.to_string())
+    let described = published.described.as_object().unwrap().clone();
+    metadata.as_object_mut().unwrap().extend(described);
+    published.reply(published.instead.clone().unwrap_or_else(|| metadata.to_string()))
 }
 
 async fn introspect(

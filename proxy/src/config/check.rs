@@ -14,6 +14,7 @@ use super::{
 mod assertion;
 mod audit;
 mod dpop;
+mod front;
 mod issuer;
 mod limits;
 mod policy;
@@ -51,6 +52,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let dpop = dpop::rules(&mut root);
     let session_keys = session::keys(&mut root);
     let assertion_key = assertion::key(&mut root, sites.as_deref());
+    let front = front::rules(&mut root, issuers.as_deref());
     agree(&root, listen, admin);
     let tls = tls?;
     Some(Config {
@@ -73,6 +75,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             session_keys,
             assertion_key,
             rates,
+            front,
             client_certificates: match tls {
                 Tls::Here { client_certificates, .. } => client_certificates,
                 Tls::Off => ClientCertificates::Off,

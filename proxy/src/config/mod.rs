@@ -6,6 +6,7 @@ mod condition;
 mod deny;
 mod dpop;
 mod file;
+pub(crate) mod front;
 mod invalid;
 mod issuer;
 mod network;
@@ -29,6 +30,7 @@ pub use condition::{Claimed, Condition, OfCall, Reads};
 pub use deny::DenyList;
 pub use dpop::{Dpop, Nonces};
 pub(crate) use file::{Step, line};
+pub use front::Front;
 pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
 pub use network::Network;
@@ -218,6 +220,8 @@ pub struct Rules {
     pub assertion_key: Option<Secret>,
     /// How often callers may call, and fail.
     pub rates: Rates,
+    /// What of the authorization server is done here.
+    pub front: Option<Front>,
     /// Whether clients can prove to hold a certificate.
     pub client_certificates: ClientCertificates,
 }

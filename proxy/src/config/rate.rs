@@ -26,6 +26,8 @@ impl Rate {
 pub struct Rates {
     /// Bad tokens and proofs of one source.
     pub failed_authentication: Option<Rate>,
+    /// Requests of one source to the OAuth front.
+    pub visits: Option<Rate>,
     /// Requests of one principal to one site.
     pub requests_per_principal: Option<Rate>,
     /// Requests of one client to one site, whoever uses it.

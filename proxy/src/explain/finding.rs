@@ -67,6 +67,7 @@ pub(super) fn of(answer: &Answer, case: &Case) -> Finding {
         Answer::Throttled(spent, _) => Finding::found(spent.to_string()),
         Answer::Metadata(_)
         | Answer::MetadataPreflight(_)
+        | Answer::Front(_)
         | Answer::Landing(_)
         | Answer::Healthy
         | Answer::Preflight(_)

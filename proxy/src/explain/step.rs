@@ -90,6 +90,7 @@ impl Step {
             Answer::Misframed(why) => of_framing(*why),
             Answer::Metadata(_)
             | Answer::MetadataPreflight(_)
+            | Answer::Front(_)
             | Answer::Landing(_)
             | Answer::Healthy
             | Answer::ForeignHost

@@ -37,7 +37,10 @@ pub(super) fn tell(
             }
         }
         Decision::Answer(answer) => answer,
-        needs @ (Decision::NeedKey(_) | Decision::NeedIntrospection(_) | Decision::NeedBody) => {
+        needs @ (Decision::NeedKey(_)
+        | Decision::NeedIntrospection(_)
+        | Decision::NeedBody
+        | Decision::Front(_)) => {
             return needs;
         }
     };

@@ -56,6 +56,37 @@ pub(super) async fn read(
     }
 }
 
+/// The same where nothing of it goes on, and no more is wanted than a form or a short document.
+pub(super) async fn read_small(
+    session: &mut Session,
+    exchange: &mut Exchange,
+) -> Result<Result<Bytes, Answer>> {
+    let too_large = || Ok(Err(Answer::Misframed(Misframed::BodyTooLarge)));
+    if announced(session).is_some_and(|length| length > SMALL) {
+        return too_large();
+    }
+    if framing::waits_for_leave(&session.req_header().headers) {
+        session.write_continue_response().await?;
+    }
+    let awaited = exchange.connection.as_ref().and_then(Connection::await_body);
+    let mut body = BytesMut::new();
+    loop {
+        let part = match session.read_request_body().await {
+            Ok(Some(part)) => part,
+            Ok(None) => return Ok(Ok(body.freeze())),
+            Err(error) if *error.etype() == ErrorType::ReadTimedout => {
+                return Ok(Err(Answer::Misframed(Misframed::TooSlow)));
+            }
+            Err(error) => return Err(error.into_down()),
+        };
+        awaited.as_ref().inspect(|awaited| Body::moved(awaited));
+        if body.len() + part.len() > SMALL {
+            return too_large();
+        }
+        body.extend_from_slice(&part);
+    }
+}
+
 fn announced(session: &Session) -> Option<usize> {
     session.req_header().headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
@@ -64,3 +95,5 @@ fn announced(session: &Session) -> Option<usize> {
 const KEPT: usize = 64 << 10;
 /// No more is set aside before it comes.
 const FIRST: usize = 64 << 10;
+/// Forms and registrations are a few hundred bytes.
+const SMALL: usize = 64 << 10;

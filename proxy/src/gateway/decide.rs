@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pingora_core::Result;
 use pingora_proxy::Session;
 
-use super::{Gateway, body, now};
+use super::{Gateway, body, front, now};
 use crate::exchange::Exchange;
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
@@ -38,6 +38,10 @@ impl Gateway {
                     Ok(body) => known.body_is(body),
                     Err(answer) => return Ok(Decision::Answer(answer)),
                 },
+                Decision::Front(visit) => {
+                    let answer = front::answer(session, exchange, &visit).await?;
+                    return Ok(Decision::Answer(answer));
+                }
                 Decision::Answer(_) => return Ok(decision),
                 Decision::Forward(_) => {
                     exchange.body = known.into_body();

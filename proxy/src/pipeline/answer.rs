@@ -13,6 +13,7 @@ use super::authorize::{Forbidden, Permit, Ruling};
 use super::call::Unclear;
 use super::challenge::Challenge;
 use super::framing::Misframed;
+use super::front::Reply;
 use super::limit::Spent;
 use super::proof::{ROOM_AFTER, Unproven};
 use super::session::UnknownSession;
@@ -26,6 +27,8 @@ pub enum Answer {
     Metadata(Bytes),
     /// 204: any page may read the metadata.
     MetadataPreflight(Option<HeaderValue>),
+    /// Whatever the OAuth front says.
+    Front(Box<Reply>),
     /// 200: name, version, endpoints.
     Landing(Bytes),
     /// 200: alive.
@@ -100,6 +103,7 @@ impl Answer {
             Self::MetadataPreflight(wanted) => {
                 preflight::of_metadata(reply, wanted).body(Bytes::new())
             }
+            Self::Front(answer) => answer.into_response(reply),
             Self::Landing(document) => stored_never(reply).body(document),
             Self::Healthy => stored_never(reply).body(Bytes::from_static(b"{\"status\":\"ok\"}")),
             Self::NoCredentials(challenge) => challenged(reply, challenge)
@@ -130,7 +134,7 @@ impl Answer {
             }
             Self::WrongMethod(allowed) => readable(stored_never(reply))
                 .header(header::ALLOW, allowed)
-                .body(error("method_not_allowed", "this place can only be read")),
+                .body(error("method_not_allowed", "this place is not asked with that method")),
             Self::Misframed(why) => misframed::refuse(reply, why),
             Self::Denied(_) => plain(reply, "forbidden", DENIED),
             Self::UnknownSession(_) => plain(reply, "unknown_session", UNKNOWN_SESSION),
@@ -148,6 +152,7 @@ impl Answer {
     pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::Metadata(_) | Self::MetadataPreflight(_) => Reason::Metadata,
+            Self::Front(reply) => reply.reason(),
             Self::Landing(_) => Reason::Landing,
             Self::Healthy => Reason::Health,
             Self::NoCredentials(_) => Reason::NoCredentials,
@@ -195,6 +200,7 @@ impl Answer {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Metadata(_) | Self::Landing(_) | Self::Healthy => StatusCode::OK,
+            Self::Front(reply) => reply.status(),
             Self::MetadataPreflight(_) | Self::Preflight(_) => StatusCode::NO_CONTENT,
             Self::NoCredentials(_) | Self::InvalidToken(..) | Self::Unproven(..) => {
                 StatusCode::UNAUTHORIZED

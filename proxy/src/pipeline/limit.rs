@@ -58,6 +58,15 @@ impl Limiter {
         usage.sources.take(self.source(source), rate, since_epoch(now)).unwrap_or_default();
     }
 
+    /// Counts a visit to the OAuth front, each of which may make us ask somebody else.
+    pub(super) fn count_visit(&self, source: IpAddr, now: SystemTime) -> Result<(), Spent> {
+        let Some(rate) = self.rates.visits else { return Ok(()) };
+        let usage = &self.ledger.usage;
+        let mark = usage.marker.mark(&Whose::Visitor(Source::of(source)));
+        let taken = usage.sources.take(mark, rate, since_epoch(now));
+        taken.map_err(|wait| Spent::new(What::Visits, Quota::Rate(rate, wait)))
+    }
+
     /// Counts a request that may pass, and gives it a place for as long as it is open. What its answer
     /// will be is not known yet, and any may be a stream: all that are open count.
     pub(super) fn count(
@@ -110,6 +119,7 @@ pub struct Spent {
 #[derive(Clone, Copy, Debug)]
 enum What {
     Failures,
+    Visits,
     PrincipalRequests,
     ClientRequests,
     Streams,
@@ -143,7 +153,9 @@ impl Spent {
     pub(super) fn reason(self) -> Reason {
         match self.what {
             What::Failures => Reason::TooManyFailures,
-            What::PrincipalRequests | What::ClientRequests => Reason::TooManyRequests,
+            What::Visits | What::PrincipalRequests | What::ClientRequests => {
+                Reason::TooManyRequests
+            }
             What::Streams => Reason::TooManyStreams,
         }
     }
@@ -177,6 +189,7 @@ impl What {
     fn name(self) -> &'static str {
         match self {
             Self::Failures => "failed-authentication",
+            Self::Visits => "oauth",
             Self::PrincipalRequests => "principal",
             Self::ClientRequests => "client",
             Self::Streams => "streams",
@@ -186,6 +199,7 @@ impl What {
     fn words(self) -> &'static str {
         match self {
             Self::Failures => "too many tokens from this address were refused; try again later",
+            Self::Visits => "too many requests from this address; try again later",
             Self::PrincipalRequests => "too many requests of this user; try again later",
             Self::ClientRequests => "too many requests of this client; try again later",
             Self::Streams => "too many requests of this user are open at once; end some first",

@@ -10,6 +10,7 @@ pub mod challenge;
 pub mod channel;
 pub(crate) mod claims;
 pub mod framing;
+pub mod front;
 pub mod headers;
 mod jose;
 mod json;
@@ -42,10 +43,11 @@ use authenticate::{Memory, Rejected, Standing, UnknownKey};
 use authorize::Permit;
 use channel::Channel;
 use framing::Bounds;
+use front::{Places, Visit};
 use known::Known;
 use proof::Ledger;
 use revocation::Revocations;
-use route::Route;
+use route::{Asked, Route};
 use site::Case;
 pub use site::Site;
 use token::Inquiry;
@@ -64,6 +66,8 @@ pub enum Decision {
     NeedIntrospection(Inquiry),
     /// Read the body, then decide once more, by what it says.
     NeedBody,
+    /// The OAuth front answers; the upstream never sees it.
+    Front(Visit),
 }
 
 /// The stages, built once per configuration. Immutable.
@@ -71,6 +75,7 @@ pub enum Decision {
 pub struct Pipeline {
     bounds: Bounds,
     sites: Box<[Site]>,
+    front: Places,
     https_only: bool,
 }
 
@@ -100,6 +105,7 @@ impl Pipeline {
         Self {
             bounds,
             sites: sites.iter().enumerate().map(site).collect(),
+            front: Places::new(rules.front.as_ref()),
             https_only: sites.iter().all(|site| site.resource.is_https_only()),
         }
     }
@@ -137,9 +143,10 @@ impl Pipeline {
         if case.channel.server_name.is_some_and(|name| self.is_for_another(host, name)) {
             return Decision::Answer(Answer::ForeignHost);
         }
-        Decision::Answer(match Route::of(&request.method, host, request.uri.path(), &self.sites) {
+        Decision::Answer(match self.route(request, host) {
             Route::Metadata(site) => Answer::Metadata(site.metadata().document()),
             Route::MetadataPreflight => Answer::MetadataPreflight(asked_headers(request)),
+            Route::Front(site, place) => return site.receive(case, place),
             Route::Landing(site) => Answer::Landing(site.landing()),
             Route::Health => Answer::Healthy,
             Route::WrongMethod(allowed) => Answer::WrongMethod(allowed),
@@ -163,15 +170,32 @@ impl Pipeline {
         if !request.headers.contains_key(ORIGIN) {
             return None;
         }
-        self.protects(request)?.page(request)
+        let host = origin::host(request).ok()?;
+        match self.route(request, host) {
+            Route::Protected(site) | Route::Front(site, _) => site.page(request),
+            Route::Metadata(_)
+            | Route::MetadataPreflight
+            | Route::Landing(_)
+            | Route::Health
+            | Route::WrongMethod(_)
+            | Route::Ambiguous
+            | Route::ForeignHost
+            | Route::Unknown => None,
+        }
+    }
+
+    fn route(&self, request: &Parts, host: &str) -> Route<'_> {
+        let asked = Asked { method: &request.method, host, path: request.uri.path() };
+        Route::of(&asked, &self.sites, &self.front)
     }
 
     /// What a request is for, if that is protected.
     pub(crate) fn protects(&self, request: &Parts) -> Option<&Site> {
         let host = origin::host(request).ok()?;
-        match Route::of(&request.method, host, request.uri.path(), &self.sites) {
+        match self.route(request, host) {
             Route::Protected(site) => Some(site),
-            Route::Metadata(_)
+            Route::Front(..)
+            | Route::Metadata(_)
             | Route::MetadataPreflight
             | Route::Landing(_)
             | Route::Health

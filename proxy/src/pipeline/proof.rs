@@ -143,7 +143,7 @@ impl Ledger {
     }
 
     /// What keys of this process's own are made from.
-    pub(super) fn secret(&self) -> &[u8] {
+    pub(crate) fn secret(&self) -> &[u8] {
         &self.secret
     }
 }

@@ -2,6 +2,7 @@
 
 use http::Method;
 
+use super::front::{Place, Places};
 use super::site::Site;
 
 #[derive(Debug)]
@@ -10,6 +11,8 @@ pub(super) enum Route<'s> {
     Metadata(&'s Site),
     /// A browser asks whether a page may read the metadata.
     MetadataPreflight,
+    /// What the OAuth front answers.
+    Front(&'s Site, Place),
     /// Who we are.
     Landing(&'s Site),
     /// Whether we are alive.
@@ -26,10 +29,19 @@ pub(super) enum Route<'s> {
     Unknown,
 }
 
+/// What a request asks for, as far as that says where it goes.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) method: &'a Method,
+    pub(super) host: &'a str,
+    pub(super) path: &'a str,
+}
+
 impl<'s> Route<'s> {
     /// Public places match exactly: a pattern is how a path slips past its guard. `sites` have the
     /// longer path before the shorter one.
-    pub(super) fn of(method: &Method, host: &str, path: &str, sites: &'s [Site]) -> Self {
+    pub(super) fn of(asked: &Asked<'_>, sites: &'s [Site], front: &Places) -> Self {
+        let Asked { method, host, path } = *asked;
         if is_ambiguous(path) {
             return Self::Ambiguous;
         }
@@ -48,6 +60,12 @@ impl<'s> Route<'s> {
                 Method::OPTIONS => Self::MetadataPreflight,
                 _ => Self::read_only(method, Self::Metadata(site), "GET, HEAD, OPTIONS"),
             };
+        }
+        if let Some(place) = front.at(path, here.clone()) {
+            if place.answers(method) {
+                return Self::Front(first, place);
+            }
+            return Self::WrongMethod(place.methods());
         }
         if let Some(site) = here.find(|site| is_within(path, site.endpoint())) {
             return Self::Protected(site);

@@ -27,7 +27,7 @@ impl Sessions {
         let shared = shared.iter().map(|key| key.expose().as_bytes());
         let own = Some(own).filter(|_| shared.len() == 0);
         // All lengths are constants, so that none is left out.
-        let keys = shared.chain(own).filter_map(|secret| derive(secret).ok()).collect();
+        let keys = shared.chain(own).filter_map(|secret| derive(secret, PURPOSE).ok()).collect();
         Self { keys, resource: resource.as_str().into() }
     }
 
@@ -101,8 +101,9 @@ impl Sessions {
     }
 }
 
-fn derive(secret: &[u8]) -> Result<LessSafeKey, Unspecified> {
-    let key = Salt::new(HKDF_SHA256, PURPOSE).extract(secret);
+/// A key that is good for one purpose, whatever else the secret was made for.
+pub(crate) fn derive(secret: &[u8], purpose: &[u8]) -> Result<LessSafeKey, Unspecified> {
+    let key = Salt::new(HKDF_SHA256, purpose).extract(secret);
     Ok(LessSafeKey::new(UnboundKey::from(key.expand(&[], &AES_256_GCM_SIV)?)))
 }
 

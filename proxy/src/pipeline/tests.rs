@@ -42,7 +42,8 @@ fn answer(request: &Parts) -> (StatusCode, HeaderMap, String) {
         other @ (Decision::Forward(_)
         | Decision::NeedKey(_)
         | Decision::NeedIntrospection(_)
-        | Decision::NeedBody) => panic!("{other:?}"),
+        | Decision::NeedBody
+        | Decision::Front(_)) => panic!("{other:?}"),
     }
 }
 

@@ -1,12 +1,16 @@
 //! An issuer's own metadata: where it may be, and what of it is believed.
 
+use std::time::Duration;
+
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
+use super::schedule;
 use super::source::{NoKeys, get};
 use crate::config::Issuer;
-use crate::outbound::Outbound;
+use crate::config::front::{FIELDS, Kind};
+use crate::outbound::{Document, Outbound};
 
 /// A member that holds an address.
 #[derive(Clone, Copy)]
@@ -30,11 +34,33 @@ pub(super) async fn find(
     issuer: &Issuer,
     member: Member,
 ) -> Result<Url, NoKeys> {
+    let read = |place: &Url, found: &Document| address(place, issuer, member, &found.body);
+    first(outbound, issuer, read).await
+}
+
+/// All that is passed on of it, and for how long that is good.
+pub(super) async fn description(
+    outbound: &Outbound,
+    issuer: &Issuer,
+) -> Result<(Map<String, Value>, Duration), NoKeys> {
+    let read = |place: &Url, found: &Document| {
+        let described = describe(place, issuer, &found.body)?;
+        Ok((described, schedule::fresh_for(&found.headers)))
+    };
+    first(outbound, issuer, read).await
+}
+
+/// What is read at the first place where it can be.
+async fn first<T>(
+    outbound: &Outbound,
+    issuer: &Issuer,
+    read: impl Fn(&Url, &Document) -> Result<T, NoKeys>,
+) -> Result<T, NoKeys> {
     let mut first_failure = None;
     for place in places(issuer) {
         let found = get(outbound, &place).await;
-        match found.and_then(|found| address(&place, issuer, member, &found.body)) {
-            Ok(address) => return Ok(address),
+        match found.and_then(|found| read(&place, &found)) {
+            Ok(read) => return Ok(read),
             // A server may answer everything, with a page for people or with metadata that
             // lacks the member: the next place may have the right one.
             Err(failure) => first_failure = first_failure.or(Some(failure)),
@@ -79,6 +105,36 @@ fn address(place: &Url, issuer: &Issuer, member: Member, body: &[u8]) -> Result<
     // An issuer on https is not asked over anything less.
     let secure = address.scheme() == "https" || place.scheme() == "http";
     secure.then_some(address).ok_or_else(|| NoKeys::Insecure(place.to_string(), member.name()))
+}
+
+/// What is passed on of a document, if it is the issuer's and says where to go. What is not as it should
+/// be is left out.
+fn describe(place: &Url, issuer: &Issuer, body: &[u8]) -> Result<Map<String, Value>, NoKeys> {
+    let malformed = || NoKeys::Malformed(place.to_string(), "authorization_endpoint");
+    let mut told: Map<String, Value> = serde_json::from_slice(body).map_err(|_| malformed())?;
+    let named = told.get("issuer").and_then(Value::as_str).ok_or_else(malformed)?;
+    if named != issuer.as_str() {
+        return Err(NoKeys::OtherIssuer(place.to_string(), named.to_owned()));
+    }
+    let mut described = Map::from_iter([("issuer".to_owned(), Value::from(issuer.as_str()))]);
+    for (name, kind) in FIELDS {
+        let value = told.remove(*name).filter(|value| is_sound(value, *kind, place));
+        described.extend(value.map(|value| ((*name).to_owned(), value)));
+    }
+    if !described.contains_key("authorization_endpoint") {
+        return Err(malformed());
+    }
+    Ok(described)
+}
+
+fn is_sound(value: &Value, kind: Kind, place: &Url) -> bool {
+    match kind {
+        Kind::Address => value.as_str().and_then(|text| Url::parse(text).ok()).is_some_and(|url| {
+            url.scheme() == "https" || (url.scheme() == "http" && place.scheme() == "http")
+        }),
+        Kind::Names => value.as_array().is_some_and(|all| all.iter().all(Value::is_string)),
+        Kind::Flag => value.is_boolean(),
+    }
 }
 
 #[derive(Deserialize)]
@@ -126,6 +182,30 @@ mod tests {
         assert!(matches!(told(Member::Introspection, &others), Err(NoKeys::OtherIssuer(..))));
         let lacking = r#"{"issuer":"https://id.example"}"#;
         assert!(matches!(told(Member::Introspection, lacking), Err(NoKeys::Malformed(..))));
+    }
+
+    #[test]
+    fn what_is_passed_on_is_what_clients_go_by_and_sound() {
+        let place = Url::parse("https://id.example/.well-known/x").unwrap();
+        let told = |text: &str| describe(&place, &issuer("https://id.example"), text.as_bytes());
+        let described = told(
+            r#"{"issuer":"https://id.example","authorization_endpoint":"https://id.example/a",
+            "token_endpoint":"http://id.example/t","registration_endpoint":"javascript:alert(1)",
+            "scopes_supported":["a",7],"response_types_supported":["code"],"x_internal":"10.0.0.1",
+            "code_challenge_methods_supported":"S256","claims_parameter_supported":"yes"}"#,
+        );
+        let names: Vec<String> = described.unwrap().keys().cloned().collect();
+        assert_eq!(names, ["authorization_endpoint", "issuer", "response_types_supported"]);
+        for lacking in [
+            r#"{"issuer":"https://id.example"}"#,
+            r#"{"authorization_endpoint":"https://id.example/a"}"#,
+            "[1]",
+            "<html>",
+        ] {
+            assert!(matches!(told(lacking), Err(NoKeys::Malformed(..))), "{lacking}");
+        }
+        let others = r#"{"issuer":"https://id.example/","authorization_endpoint":"https://i/a"}"#;
+        assert!(matches!(told(others), Err(NoKeys::OtherIssuer(..))));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use http::header::DATE;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use url::Url;
 
 use super::metadata::{self, Member};
@@ -60,10 +60,10 @@ impl Publication {
             Place::Url(url) => get(&self.outbound, url).await?,
             Place::File(file) => {
                 let content = file.read().await.map_err(NoKeys::File)?;
-                Document { headers: HeaderMap::new(), body: content.into() }
+                Document { status: StatusCode::OK, headers: HeaderMap::new(), body: content.into() }
             }
         };
-        let Document { headers, body } = document;
+        let Document { headers, body, .. } = document;
         let keys = jwks::parse(&body, &self.issuer.algorithms).map_err(NoKeys::Unusable)?;
         let date = headers.get(DATE).cloned();
         Ok(Found { keys, fresh_for: schedule::fresh_for(&headers), date })

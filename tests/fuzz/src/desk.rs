@@ -121,6 +121,7 @@ fn admitted(decision: &Decision) -> Option<Principal> {
         Decision::Answer(_)
         | Decision::NeedKey(_)
         | Decision::NeedIntrospection(_)
-        | Decision::NeedBody => None,
+        | Decision::NeedBody
+        | Decision::Front(_) => None,
     }
 }

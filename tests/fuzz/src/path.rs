@@ -86,7 +86,8 @@ impl House {
             decision @ (Decision::Forward(_)
             | Decision::NeedKey(_)
             | Decision::NeedIntrospection(_)
-            | Decision::NeedBody) => panic!("{decision:?} without a token"),
+            | Decision::NeedBody
+            | Decision::Front(_)) => panic!("{decision:?} without a token"),
         };
         let passed = self.tokens.iter().filter(|(_, token)| {
             request.headers.insert(header::AUTHORIZATION, token.clone());

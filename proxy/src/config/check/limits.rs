@@ -13,6 +13,7 @@ pub(super) fn all(root: &mut Section<'_>, knows_clients: bool) -> (Limits, Rates
     sizes(&mut section, &mut limits);
     let slots = [
         ("failed_authentication", &mut rates.failed_authentication),
+        ("oauth_requests", &mut rates.visits),
         ("requests_per_principal", &mut rates.requests_per_principal),
         ("requests_per_client", &mut rates.requests_per_client),
     ];
@@ -77,6 +78,7 @@ const LIMITS: Limits = Limits {
 fn rates(knows_clients: bool) -> Rates {
     Rates {
         failed_authentication: knows_clients.then_some(FAILED),
+        visits: knows_clients.then_some(VISITS),
         requests_per_principal: None,
         requests_per_client: None,
         streams_per_principal: Some(STREAMS),
@@ -85,6 +87,9 @@ fn rates(knows_clients: bool) -> Rates {
 
 /// More than a network full of clients with expired tokens comes to.
 const FAILED: Rate = Rate { count: 300, window: Duration::from_mins(1) };
+
+/// More than a network full of people who log in comes to, and few enough not to make us a burden.
+const VISITS: Rate = Rate { count: 120, window: Duration::from_mins(1) };
 
 /// More than a program opens for one person, and few enough that one cannot take all connections.
 const STREAMS: u32 = 256;

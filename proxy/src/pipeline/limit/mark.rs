@@ -23,6 +23,7 @@ impl Marker {
 #[derive(Clone, Copy, Hash)]
 pub(super) enum Whose<'a> {
     Source(Source),
+    Visitor(Source),
     Site(&'a str),
     Principal { site: Mark, issuer: &'a str, subject: &'a str },
     Client { site: Mark, issuer: &'a str, client: &'a str },

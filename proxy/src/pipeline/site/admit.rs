@@ -13,6 +13,7 @@ use crate::pipeline::authorize::Refused;
 use crate::pipeline::call::{Call, Unclear};
 use crate::pipeline::channel::Channel;
 use crate::pipeline::framing::Bounds;
+use crate::pipeline::front::{Place, Readers, Visit};
 use crate::pipeline::known::{Asked, Known};
 use crate::pipeline::origin::ForeignOrigin;
 use crate::pipeline::proof::{Proven, Sent, Unproven};
@@ -71,6 +72,28 @@ impl Site {
                 Decision::Answer(Answer::Throttled(spent, Some(permit.forfeit())))
             }
         }
+    }
+
+    /// What the OAuth front is asked: that is for whoever comes, with a token or without.
+    pub(in crate::pipeline) fn receive(&self, case: Case<'_>, place: Place) -> Decision {
+        let Case { request, channel, now, .. } = case;
+        let is_foreign = self.doors.check_origin(request) == Err(ForeignOrigin);
+        if place.readers() == Readers::Listed && is_foreign {
+            return Decision::Answer(Answer::ForeignOrigin);
+        }
+        if request.method == Method::OPTIONS {
+            let asked = asked_headers(request);
+            return Decision::Answer(match place.readers() {
+                Readers::Anybody => Answer::MetadataPreflight(asked),
+                Readers::Listed => Answer::Preflight(asked),
+            });
+        }
+        if place.is_limited()
+            && let Err(spent) = self.limiter.count_visit(channel.address, now)
+        {
+            return Decision::Answer(Answer::Throttled(spent, None));
+        }
+        Decision::Front(Visit { place, origin: self.resource.origin().into() })
     }
 
     /// What the request calls, if that matters and it calls anything.

@@ -81,6 +81,7 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
             }
             Decision::NeedIntrospection(_) => panic!("nobody is asked here"),
             Decision::NeedBody => panic!("no rule is about calls here"),
+            Decision::Front(_) => panic!("nothing of the front is on here"),
         }
     }
 
@@ -252,7 +253,8 @@ proptest! {
             other @ (Decision::Forward(_)
             | Decision::NeedKey(_)
             | Decision::NeedIntrospection(_)
-            | Decision::NeedBody) => panic!("{other:?}"),
+            | Decision::NeedBody
+            | Decision::Front(_)) => panic!("{other:?}"),
         }
     }
 }

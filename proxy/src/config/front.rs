@@ -1,0 +1,23 @@
+//! The OAuth front: what of the authorization server is done here, for people and for clients that know
+//! no better.
+
+mod fields;
+
+use serde_json::{Map, Value};
+
+use super::{Issuer, Secret};
+pub(crate) use fields::{FIELDS, Kind};
+
+/// What the front does, and for whom.
+#[derive(Clone, Debug)]
+pub struct Front {
+    /// Whose clients and people it serves.
+    pub issuer: Issuer,
+    /// What its metadata says wrongly, or not at all.
+    pub overrides: Map<String, Value>,
+    /// What states, codes and the like are sealed with: the first seals, all open. None: a key made at
+    /// start.
+    pub keys: Vec<Secret>,
+    /// Whether its metadata can be read here, too.
+    pub mirror: bool,
+}

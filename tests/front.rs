@@ -1,0 +1,3 @@
+//! What of the authorization server is done here, for people and for clients that know no better.
+
+mod mirror;

@@ -120,7 +120,7 @@ fn a_load_balancer_introduces_the_client_before_the_first_request() {
 fn a_load_balancer_that_introduces_nobody_is_hung_up_on() {
     let settings = format!("{}\nlimits: {{handshake_timeout: 300ms}}", believing("proxy-protocol"));
     let world = World::with(&settings);
-    let failed = || world.metric("postern_handshakes_failed_total");
+    let failed = || world.metric_in_all("postern_handshakes_failed_total");
     for (count, begin) in (1..).zip([
         "GET /healthz HTTP/1.1\r\nHost: mcp.example\r\n\r\n",
         "PROXY TCP4 198.51.100.1 203.0.113.7 1 2\nGET /healthz HTTP/1.1\r\n\r\n",

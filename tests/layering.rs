@@ -27,7 +27,7 @@ const LAYERS: &[Layer] = &[
     ("snapshot", &["config", "front", "pipeline", "trust"],                                     &["arc_swap"]),
     ("explain",  &["config", "holder", "introspect", "keys", "outbound", "pipeline", "reason", "record", "refresh", "revoke", "snapshot"], &["aws_lc_rs", "bytes", "chrono", "http", "jsonwebtoken", "prometheus", "rustls", "serde_json", "thiserror", "tokio"]),
     ("reload",   &["config", "files", "record"],                               &["arc_swap", "aws_lc_rs", "serde", "tokio", "tracing"]),
-    ("edge",     &["config", "files", "record"],                               &["arc_swap", "async_trait", "http", "pingora_core", "pingora_http", "rustix", "rustls", "socket2", "thiserror", "tokio", "tracing", "x509_parser"]),
+    ("edge",     &["config", "files", "record"],                               &["arc_swap", "async_trait", "aws_lc_rs", "http", "pingora_core", "pingora_http", "rustix", "rustls", "socket2", "thiserror", "tokio", "tokio_rustls", "tracing", "x509_parser"]),
     ("inject",   &["config", "edge", "record"],                                &["async_trait", "base64", "http", "pingora_core", "prometheus", "rustls", "serde", "serde_json", "serde_yaml", "thiserror", "tokio", "tracing"]),
     ("upstream", &["config", "record"],                                        &["async_trait", "http", "pingora_core", "pingora_http", "tokio"]),
     ("stream",   &["edge", "pipeline", "snapshot", "upstream"],                &["http", "tokio"]),

@@ -42,6 +42,7 @@ mod layering;
 mod limits;
 mod lists;
 mod metadata;
+mod mutual;
 mod policy;
 mod proof;
 mod rate;

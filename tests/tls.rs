@@ -100,7 +100,7 @@ fn plain_http_gets_no_answer() {
     wire.send("GET /healthz HTTP/1.1\r\nHost: mcp.example\r\n\r\n");
     let answer = wire.rest();
     assert!(!answer.contains("HTTP"), "{answer}");
-    wait_until("it is counted", || world.metric("postern_handshakes_failed_total") >= 1.0);
+    wait_until("it is counted", || world.metric_in_all("postern_handshakes_failed_total") >= 1.0);
 }
 
 #[test]
@@ -126,7 +126,9 @@ fn a_client_that_is_silent_or_slow_in_the_handshake_is_cut() {
         }
     }
     assert!(wire.is_closed_within(LATE), "slow");
-    wait_until("both are counted", || world.metric("postern_handshakes_failed_total") >= 2.0);
+    wait_until("both are counted", || {
+        world.metric_in_all("postern_handshakes_failed_total") >= 2.0
+    });
     assert_eq!(identity.connect(world.gateway).call(&world.issuer.token()).status, 200);
 }
 

@@ -25,8 +25,8 @@ use crate::gateway::Gateway;
 use crate::generation::Generations;
 use crate::record::Traffic;
 use crate::reload::{Origin, Proposal, Reloader};
-use prepared::Obstacle;
 pub(crate) use prepared::{CannotStart, Prepared};
+use prepared::{Obstacle, Secure};
 
 /// The proxy at work: both listeners and what runs beside them.
 pub(crate) struct Server {
@@ -50,9 +50,10 @@ impl Server {
         let admin_listener = bind("admin.listen", boot.admin)?;
 
         let mut generations = Generations::begin(&boot, &rules, makings, &outbound);
-        let acceptor = tls.map(|(acceptor, certificates)| {
+        let tls = tls.map(|Secure { terms, certificates, authorities }| {
             generations.tasks().spawn(certificates.run());
-            acceptor
+            authorities.map(|authorities| generations.tasks().spawn(authorities.run()));
+            terms
         });
         let audit = Audit::start(boot.audit.as_ref(), recorder.audit(), generations.tasks())
             .map_err(Obstacle::from)?;
@@ -72,7 +73,7 @@ impl Server {
         let traffic = recorder.traffic();
         traffic.most.set(i64::try_from(boot.limits.connections).unwrap_or(i64::MAX));
         let entrance =
-            Entrance { acceptor, proxies: boot.proxies, limits: boot.limits.clone(), traffic };
+            Entrance { tls, proxies: boot.proxies, limits: boot.limits.clone(), traffic };
         Ok(Self {
             gateway: Edge::start(listener, entrance, proxy)
                 .map_err(|error| Obstacle::Bind("listen", boot.listen, error))?,
@@ -170,7 +171,7 @@ fn proxy(gateway: Gateway, limits: &Limits) -> HttpProxy<Gateway> {
 
 fn admin_entrance(limits: &Limits) -> Result<Entrance, Obstacle> {
     Ok(Entrance {
-        acceptor: None,
+        tls: None,
         proxies: TrustedProxies::default(),
         limits: Limits { connections: ADMIN_CONNECTIONS, ..limits.clone() },
         traffic: Traffic::unseen()?,

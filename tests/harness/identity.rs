@@ -119,6 +119,11 @@ impl ClientCertificate {
         Self { chain: vec![certificate.der().clone()], key }
     }
 
+    /// What somebody else has signed.
+    pub(crate) fn of(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Self {
+        Self { chain, key }
+    }
+
     /// This certificate, and a key that is not its own.
     pub(crate) fn stolen(&self) -> Self {
         Self { chain: self.chain.clone(), key: Self::new().key }

@@ -1,5 +1,6 @@
 //! A world with one issuer, one backend that remembers, and the real proxy between them.
 
+mod authority;
 mod caller;
 mod certificate;
 pub(crate) mod frames;
@@ -13,6 +14,7 @@ mod upstream;
 mod wire;
 mod world;
 
+pub(crate) use authority::{Authority, Certified, replace};
 pub(crate) use caller::{Caller, JSON, NOW, request, tool};
 pub(crate) use certificate::Certificate;
 pub(crate) use h2::H2;

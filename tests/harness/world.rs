@@ -115,6 +115,14 @@ impl World {
         ours.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
     }
 
+    /// The sum of a metric over all its labels.
+    pub(crate) fn metric_in_all(&self, name: &str) -> f64 {
+        let text = self.admin("/metrics").body;
+        let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let of_it = lines.filter(|(left, _)| left.split('{').next() == Some(name));
+        of_it.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
+    }
+
     /// The next line of the log that has this in it.
     #[track_caller]
     pub(crate) fn log_line(&self, part: &str) -> String {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::file::{self, References, Section};
 use super::invalid::{Invalid, Wrong};
 use super::{
-    Boot, CertificateFiles, ClientCertificates, Config, Log, LogFormat, OutboundRules, Rules, Tls,
-    network, units,
+    Boot, CertificateFiles, ClientCertificates, Clients, Config, Log, LogFormat, OutboundRules,
+    Rules, Tls, network, units,
 };
 
 mod assertion;
@@ -77,7 +77,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             rates,
             front,
             client_certificates: match tls {
-                Tls::Here { client_certificates, .. } => client_certificates,
+                Tls::Here { clients, .. } => clients.certificates,
                 Tls::Off => ClientCertificates::Off,
             },
         },
@@ -111,9 +111,36 @@ fn tls(root: &mut Section<'_>, listen: SocketAddr) -> Option<Tls> {
     let shown = certificate_files(&mut section);
     let others = section.sections("others").unwrap_or_default();
     let others = others.into_iter().filter_map(|mut other| certificate_files(&mut other)).collect();
+    let clients = clients(&mut section);
+    Some(Tls::Here { shown: shown?, others, clients })
+}
+
+fn clients(section: &mut Section<'_>) -> Clients {
     let asked = section.optional("client_certificates", value::client_certificates);
-    let client_certificates = asked.unwrap_or(ClientCertificates::Off);
-    Some(Tls::Here { shown: shown?, others, client_certificates })
+    let certificates = asked.unwrap_or(ClientCertificates::Off);
+    let authorities = section.list("client_ca_files", value::path).unwrap_or_default();
+    let revoked = section.list("client_crl_files", value::path).unwrap_or_default();
+    let wrong = |key: &str, reason: &str, fix: &str| {
+        section.wrong(key, section.written(key), Wrong::new(reason, fix));
+    };
+    let is_believed = section.had("client_ca_files");
+    if certificates == ClientCertificates::Off && is_believed {
+        let fix = "write client_certificates: asked or required, or remove the line";
+        wrong("client_ca_files", "no client is asked for a certificate", fix);
+    }
+    if certificates == ClientCertificates::Required && !is_believed {
+        let reason = "anybody can make a certificate: without an authority it keeps nobody out";
+        let fix = "name the PEM files of who signs them in client_ca_files, or write asked";
+        wrong("client_certificates", reason, fix);
+    }
+    if section.had("client_ca_files") && authorities.is_empty() {
+        wrong("client_ca_files", "no authority is named", "name one at least, or remove the line");
+    }
+    if section.had("client_crl_files") && !is_believed {
+        let fix = "name who signs the certificates and the lists in client_ca_files";
+        wrong("client_crl_files", "lists of nobody who is believed", fix);
+    }
+    Clients { certificates, authorities, revoked }
 }
 
 fn certificate_files(section: &mut Section<'_>) -> Option<CertificateFiles> {

@@ -122,8 +122,8 @@ pub enum Tls {
         shown: CertificateFiles,
         /// What they are shown whose name fits it.
         others: Vec<CertificateFiles>,
-        /// Whether clients are asked for certificates of their own.
-        client_certificates: ClientCertificates,
+        /// Whom clients must show themselves to be, before any request.
+        clients: Clients,
     },
     /// Nobody, or somebody in front of us.
     Off,
@@ -138,13 +138,26 @@ pub struct CertificateFiles {
     pub key: PathBuf,
 }
 
+/// What the handshake makes of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clients {
+    /// Whether they are asked for certificates of their own.
+    pub certificates: ClientCertificates,
+    /// Who signs those, PEM files. None: what one is good for, a token says (RFC 8705).
+    pub authorities: Vec<PathBuf>,
+    /// What of that is revoked: lists of each authority, PEM files.
+    pub revoked: Vec<PathBuf>,
+}
+
 /// What is asked of clients in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientCertificates {
     /// Nothing.
     Off,
-    /// A certificate, if they have one. Any will do: what it is good for, a token says (RFC 8705).
+    /// A certificate, if they have one.
     Asked,
+    /// A certificate; without one there is no connection.
+    Required,
 }
 
 /// Bounds on what a client can make us hold or wait for.

@@ -8,6 +8,7 @@ mod connection;
 pub(crate) mod descriptors;
 mod gather;
 mod guard;
+mod handshake;
 pub mod introduction;
 mod pulse;
 mod refusal;
@@ -20,11 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pingora_core::apps::ServerApp;
-use pingora_core::listeners::tls::Acceptor;
 use pingora_core::protocols::l4::stream::Stream;
-use pingora_core::protocols::tls::TlsRef;
-use pingora_core::protocols::{ALPN, GetSocketDigest as _, IO, SocketDigest};
-use pingora_core::{ErrorType, OrErr as _, Result};
+use pingora_core::protocols::{ALPN, GetSocketDigest as _, IO, SocketDigest, Ssl as _};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -36,10 +34,12 @@ use crate::record::Traffic;
 use connection::Opened;
 pub(crate) use connection::{Body, Caller, Connection};
 use guard::Guarded;
+use handshake::Failed;
+use tls::Terms;
 
 /// How clients come in.
 pub(crate) struct Entrance {
-    pub(crate) acceptor: Option<Acceptor>,
+    pub(crate) tls: Option<Arc<Terms>>,
     pub(crate) proxies: TrustedProxies,
     pub(crate) limits: Limits,
     pub(crate) traffic: Traffic,
@@ -155,7 +155,8 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(
     let stop = told_to_stop(door.stopped.clone());
     match tokio::select! { done = handshake => done, () = stop => return } {
         Ok(Ok(greeted)) => door.hand_over(greeted).await,
-        Ok(Err(_)) | Err(_) => door.entrance.traffic.failed_handshakes.inc(),
+        Ok(Err(why)) => door.turn_away(peer, &why),
+        Err(_late) => door.turn_away(peer, &Failed::TooSlow),
     }
 }
 
@@ -183,35 +184,33 @@ async fn is_left_over(connection: &Connection, stopped: watch::Receiver<bool>) {
 impl<A: ServerApp + Send + Sync + 'static> Door<A> {
     /// All that comes before the first request. Everything that a client says here is bounded in
     /// size, and by our caller in time.
-    async fn greet(&self, mut tcp: TcpStream, peer: SocketAddr, start: Instant) -> Result<Greeted> {
+    async fn greet(
+        &self,
+        mut tcp: TcpStream,
+        peer: SocketAddr,
+        start: Instant,
+    ) -> Result<Greeted, Failed> {
         let proxies = &self.entrance.proxies;
         let mut caller = Caller { peer: peer.ip().to_canonical(), introduced: None };
         if proxies.client_from == ClientFrom::ProxyProtocol && proxies.trusts(caller.peer) {
             let read = introduction::read(&mut tcp).await;
-            caller.introduced = read.or_err(ErrorType::HandshakeError, "PROXY protocol")?;
+            caller.introduced = read.map_err(Failed::NotIntroduced)?;
         }
         let mut stream = Stream::from(tcp);
         let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
         // Fails only if it was set before, and it is a second old.
         drop(digest.peer_addr.set(Some(peer.into())));
         stream.set_socket_digest(digest);
-        Ok(match &self.entrance.acceptor {
-            None => self.guard(stream, caller, start),
-            Some(acceptor) => self.guard(acceptor.tls_handshake(stream).await?, caller, start),
-        })
+        let opened = Opened { start, is_h2: false, certificate: None, server_name: None, caller };
+        let Some(tls) = &self.entrance.tls else { return Ok(self.guard(stream, opened)) };
+        let stream = tls.accept(stream).await.map_err(Failed::Tls)?;
+        let certificate = stream.certificate();
+        let server_name = stream.server_name().map(Box::from);
+        let is_h2 = matches!(stream.selected_alpn_proto(), Some(ALPN::H2));
+        Ok(self.guard(stream, Opened { is_h2, certificate, server_name, ..opened }))
     }
 
-    fn guard<S: guard::Transport>(&self, stream: S, caller: Caller, start: Instant) -> Greeted {
-        // Of one that showed none, the digest is empty.
-        let certificate = stream.get_ssl_digest();
-        let certificate = certificate.and_then(|tls| tls.cert_digest.as_slice().try_into().ok());
-        let opened = Opened {
-            start,
-            is_h2: matches!(stream.selected_alpn_proto(), Some(ALPN::H2)),
-            certificate,
-            server_name: stream.get_ssl().and_then(TlsRef::server_name).map(Box::from),
-            caller,
-        };
+    fn guard<S: guard::Transport>(&self, stream: S, opened: Opened) -> Greeted {
         let connection = Arc::new(Connection::new(opened, &self.entrance.limits));
         let traffic = self.entrance.traffic.clone();
         let stream = Box::new(Guarded::new(stream, Arc::clone(&connection), traffic));
@@ -223,6 +222,17 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
             // Handed back only by protocols that are not spoken here.
             _none = self.app.process_new(stream, &self.stopped) => (),
             () = is_left_over(&connection, self.stopped.clone()) => (),
+        }
+    }
+
+    fn turn_away(&self, peer: SocketAddr, why: &Failed) {
+        let reason = why.reason();
+        self.entrance.traffic.failed_handshakes.with_label_values(&[reason]).inc();
+        let peer = peer.ip().to_canonical();
+        if why.is_of_note() {
+            tracing::info!(reason, %peer, %why, "handshake failed");
+        } else {
+            tracing::debug!(reason, %peer, %why, "handshake failed");
         }
     }
 

@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::review::{Reviewed, review};
-use crate::config::{CertificateFiles, ClientCertificates, Limits, TrustedProxies};
-use crate::edge::tls::{self, Certificates, NoCertificate};
+use crate::config::{CertificateFiles, Limits, TrustedProxies};
+use crate::edge::tls::{Certificates, NoCertificate, Terms};
 use crate::edge::{Connection, Edge, Entrance};
 use crate::record::{Format, Recorder, Traffic};
 
@@ -40,14 +40,14 @@ impl Webhook {
         let recorder = Recorder::new()?;
         let certificates =
             Certificates::start(&certificate, &[], |file| recorder.certificate(file))?;
-        let acceptor = tls::acceptor(certificates.shown(), ClientCertificates::Off)?;
+        let terms = Arc::new(Terms::for_anybody(certificates.shown())?);
         let unused = |address: SocketAddr| {
             TcpListener::bind(address).map_err(|error| CannotStart::Bind(address, error))
         };
         let (reviews_listener, admin_listener) = (unused(listen)?, unused(admin)?);
         let traffic = recorder.traffic();
         let reviews = Arc::new(Reviews { recorder: recorder.clone(), image });
-        let reviews = Edge::start(reviews_listener, entrance(Some(acceptor), traffic), reviews)
+        let reviews = Edge::start(reviews_listener, entrance(Some(terms), traffic), reviews)
             .map_err(|error| CannotStart::Bind(listen, error))?;
         let entrance = entrance(None, Traffic::unseen()?);
         let admin = Edge::start(admin_listener, entrance, Arc::new(Watch { recorder }))
@@ -81,10 +81,7 @@ impl Webhook {
     }
 }
 
-fn entrance(
-    acceptor: Option<pingora_core::listeners::tls::Acceptor>,
-    traffic: Traffic,
-) -> Entrance {
+fn entrance(tls: Option<Arc<Terms>>, traffic: Traffic) -> Entrance {
     let limits = Limits {
         connections: 1024,
         handshake_timeout: PATIENCE,
@@ -98,7 +95,7 @@ fn entrance(
         headers: 100,
         body_bytes: MOST_BYTES,
     };
-    Entrance { acceptor, proxies: TrustedProxies::default(), limits, traffic }
+    Entrance { tls, proxies: TrustedProxies::default(), limits, traffic }
 }
 
 /// Answers API servers.

@@ -34,7 +34,7 @@ impl Metadata {
             dpop_bound_access_tokens_required: rules.dpop.offered.then_some(rules.dpop.required),
             tls_client_certificate_bound_access_tokens: match rules.client_certificates {
                 ClientCertificates::Off => false,
-                ClientCertificates::Asked => true,
+                ClientCertificates::Asked | ClientCertificates::Required => true,
             },
             resource_name: site.name.as_deref(),
             resource_documentation: site.documentation.as_ref().map(url::Url::as_str),

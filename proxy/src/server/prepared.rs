@@ -3,14 +3,13 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-
-use pingora_core::listeners::tls::Acceptor;
 
 use crate::audit::{self, CannotWrite};
 use crate::config::{Boot, Config, Rules, Tls};
 use crate::edge::descriptors::{self, TooFew};
-use crate::edge::tls::{self, Certificates, NoCertificate};
+use crate::edge::tls::{Authorities, Certificates, NoCertificate, Terms};
 use crate::generation::Makings;
 use crate::outbound::{CannotFetch, Outbound};
 use crate::pipeline::proof::Ledger;
@@ -22,7 +21,7 @@ pub(crate) struct Prepared {
     pub(crate) boot: Boot,
     pub(crate) rules: Rules,
     pub(crate) outbound: Outbound,
-    pub(super) tls: Option<(Acceptor, Certificates)>,
+    pub(super) tls: Option<Secure>,
     pub(super) recorder: Recorder,
     pub(super) makings: (Makings, Watcher),
 }
@@ -49,11 +48,19 @@ impl Prepared {
     }
 }
 
-fn tls(tls: &Tls, recorder: &Recorder) -> Result<Option<(Acceptor, Certificates)>, Obstacle> {
-    let Tls::Here { shown, others, client_certificates } = tls else { return Ok(None) };
-    let certificates = Certificates::start(shown, others, |path| recorder.certificate(path))?;
-    let acceptor = tls::acceptor(certificates.shown(), *client_certificates)?;
-    Ok(Some((acceptor, certificates)))
+/// TLS of our own, and who looks after it.
+pub(super) struct Secure {
+    pub(super) terms: Arc<Terms>,
+    pub(super) certificates: Certificates,
+    pub(super) authorities: Option<Authorities>,
+}
+
+fn tls(tls: &Tls, recorder: &Recorder) -> Result<Option<Secure>, Obstacle> {
+    let Tls::Here { shown, others, clients } = tls else { return Ok(None) };
+    let gauges = |path: &Path| recorder.certificate(path);
+    let certificates = Certificates::start(shown, others, gauges)?;
+    let (terms, authorities) = Authorities::start(clients, certificates.shown(), gauges)?;
+    Ok(Some(Secure { terms, certificates, authorities }))
 }
 
 fn ledger() -> Result<Arc<Ledger>, Obstacle> {
@@ -85,8 +92,6 @@ pub(crate) enum Obstacle {
     Descriptors(#[from] TooFew),
     #[error("tls: {0}")]
     Certificate(#[from] NoCertificate),
-    #[error("tls: it cannot be set up: {0}")]
-    Tls(#[from] rustls::Error),
     #[error("{0}")]
     Revocations(#[from] NoList),
     #[error("{0}")]

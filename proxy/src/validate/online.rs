@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::summary::{algorithms, upstream};
 use super::{Finding, Grade};
 use crate::config::{Site, Source, Tls, Upstream};
-use crate::edge::tls::{Dated, NoCertificate, dated};
+use crate::edge::tls::{Dated, NoCertificate, dated, listed};
 use crate::holder::KeyHolder;
 use crate::introspect::ask_once;
 use crate::outbound::Outbound;
@@ -31,12 +31,18 @@ pub(crate) async fn check(prepared: &Prepared, mut tell: impl FnMut(Finding)) {
     for site in &prepared.rules.sites {
         tell(backend(&site.upstream).await);
     }
-    if let Tls::Here { shown, others, .. } = &prepared.boot.tls {
+    if let Tls::Here { shown, others, clients } = &prepared.boot.tls {
         let all: Vec<&Path> = std::iter::once(shown).chain(others).map(|it| &*it.chain).collect();
         for chain in &all {
             certificates("tls.certificate", chain).into_iter().for_each(&mut tell);
         }
         names(&all, &prepared.rules.sites).into_iter().for_each(&mut tell);
+        for file in &clients.authorities {
+            certificates("tls.client_ca_files", file).into_iter().for_each(&mut tell);
+        }
+        for file in &clients.revoked {
+            lists(file).into_iter().for_each(&mut tell);
+        }
     }
     if let Some(file) = &prepared.boot.outbound.ca_file {
         certificates("outbound.ca_file", file).into_iter().for_each(&mut tell);
@@ -125,6 +131,23 @@ fn certificates(setting: &str, path: &Path) -> Vec<Finding> {
     let subject = format!("{setting} {}", path.display());
     match dated(path) {
         Ok(all) => all.iter().map(|one| dates(&subject, one)).collect(),
+        Err(why) => vec![unreadable(&subject, &why)],
+    }
+}
+
+/// Past its next update, whoever shows a certificate that a list is about is refused.
+fn lists(path: &Path) -> Vec<Finding> {
+    let subject = format!("tls.client_crl_files {}", path.display());
+    let now = i64::try_from(now().as_secs()).unwrap_or(i64::MAX);
+    let dated = |next: i64| match next - now {
+        left if left <= 0 => {
+            let text = format!("it was to be replaced {}s ago: nobody gets in by it", -left);
+            Finding::new(Grade::Bad, &subject, text)
+        }
+        left => Finding::new(Grade::Good, &subject, format!("good for {left}s more")),
+    };
+    match listed(path) {
+        Ok(all) => all.into_iter().map(dated).collect(),
         Err(why) => vec![unreadable(&subject, &why)],
     }
 }

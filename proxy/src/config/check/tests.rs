@@ -184,6 +184,24 @@ fn a_client_is_asked_for_its_certificate_where_tls_ends_here() {
 }
 
 #[test]
+fn whom_to_believe_is_told_where_clients_are_asked_and_only_there() {
+    let tls = |more: &str| format!("tls: {{certificate: a, key: b{more}}}");
+    let files = ", client_ca_files: [c], client_crl_files: [d]";
+    for asked in ["asked", "required"] {
+        let text = tls(&format!(", client_certificates: {asked}{files}"));
+        let config = Config::parse(&GOOD.replace("tls: off", &text)).unwrap();
+        let Tls::Here { clients, .. } = config.boot.tls else { panic!() };
+        assert_eq!(clients.authorities, [PathBuf::from("c")]);
+        assert_eq!(clients.revoked, [PathBuf::from("d")]);
+    }
+    let refused = |more: &str, key| refuses("tls: off", &tls(more), 2, key);
+    refused(files, "tls.client_ca_files");
+    refused(", client_certificates: required", "tls.client_certificates");
+    refused(", client_certificates: asked, client_ca_files: []", "tls.client_ca_files");
+    refused(", client_certificates: asked, client_crl_files: [d]", "tls.client_crl_files");
+}
+
+#[test]
 fn sites_have_what_a_single_resource_has() {
     let site = |url: &str| {
         format!("  - resource: {{url: '{url}'}}\n    upstream: {{address: 'unix:/b'}}\n")

@@ -58,7 +58,8 @@ pub(super) fn client_certificates(text: &str) -> Checked<ClientCertificates> {
     match text {
         "off" | "false" => Ok(ClientCertificates::Off),
         "asked" => Ok(ClientCertificates::Asked),
-        _ => Err(Wrong::new("no such choice", "write off or asked")),
+        "required" => Ok(ClientCertificates::Required),
+        _ => Err(Wrong::new("no such choice", "write off, asked or required")),
     }
 }
 

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::{ClientHello, ResolvesServerCert, VerifierBuilderError};
 use rustls::sign::CertifiedKey;
 use tokio::time::sleep;
 
@@ -177,7 +177,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, NoCertificate> {
     fs::read(path).map_err(|error| NoCertificate::Unreadable(path.to_owned(), error))
 }
 
-fn told(path: &Path, error: &io::Error) -> String {
+pub(super) fn told(path: &Path, error: &io::Error) -> String {
     format!("{}: {error}", path.display())
 }
 
@@ -192,6 +192,14 @@ pub(crate) enum NoCertificate {
     Empty(PathBuf),
     #[error("{path} and its key do not belong together: {1}", path = .0.display())]
     Mismatch(PathBuf, #[source] rustls::Error),
+    #[error("{path}: a certificate in it is no authority's: {1}", path = .0.display())]
+    Authority(PathBuf, #[source] rustls::Error),
+    #[error("{path}: it holds no list of revoked certificates that can be read", path = .0.display())]
+    NoList(PathBuf),
+    #[error("the lists of revoked certificates cannot be used: {0}")]
+    Lists(#[source] VerifierBuilderError),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
 }
 
 const EVERY: Duration = Duration::from_secs(1);

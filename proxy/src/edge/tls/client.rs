@@ -1,4 +1,6 @@
-//! Client certificates of which nothing is believed but that the client holds the key.
+//! The certificates of clients: any whose key they hold, or those that an authority has signed.
+
+use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
@@ -7,42 +9,54 @@ use rustls::crypto::{
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-/// Takes any certificate, and none at all. Whose it is, how old and who signed it says nothing
-/// here: a token names the one certificate that it may come with (RFC 8705 section 3).
+/// What is asked of clients, and what is made of the answer.
 #[derive(Debug)]
-pub(super) struct AnyCertificate(WebPkiSupportedAlgorithms);
+pub(super) struct Asked {
+    algorithms: WebPkiSupportedAlgorithms,
+    believed: Option<Arc<dyn ClientCertVerifier>>,
+}
 
-impl AnyCertificate {
-    pub(super) fn new(provider: &CryptoProvider) -> Self {
-        Self(provider.signature_verification_algorithms)
+impl Asked {
+    /// Takes any certificate, and none at all. Whose it is, how old and who signed it says nothing
+    /// here: a token names the one certificate that it may come with (RFC 8705 section 3).
+    pub(super) fn for_any(provider: &CryptoProvider) -> Self {
+        Self { algorithms: provider.signature_verification_algorithms, believed: None }
+    }
+
+    /// Takes those that this one does.
+    pub(super) fn for_believed(
+        provider: &CryptoProvider,
+        believed: Arc<dyn ClientCertVerifier>,
+    ) -> Self {
+        Self { believed: Some(believed), ..Self::for_any(provider) }
     }
 }
 
-impl ClientCertVerifier for AnyCertificate {
+impl ClientCertVerifier for Asked {
     fn client_auth_mandatory(&self) -> bool {
-        false
+        self.believed.as_ref().is_some_and(|believed| believed.client_auth_mandatory())
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        ANYBODY
+        // Without a hint, clients send what they have.
+        self.believed.as_ref().map_or(&[], |believed| believed.root_hint_subjects())
     }
 
     fn verify_client_cert(
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        // The chain is kept with the session, and there may be thousands of those.
+        // The chain is kept with the connection, and maybe its session. There may be thousands.
         let bytes = end_entity.len() + intermediates.iter().map(|one| one.len()).sum::<usize>();
-        // pingora reads the certificate too, after the handshake, and panics if it cannot.
-        match X509Certificate::from_der(end_entity) {
-            Ok((rest, _)) if rest.is_empty() && bytes <= MOST_BYTES => {
-                Ok(ClientCertVerified::assertion())
-            }
-            Ok(_) | Err(_) => Err(CertificateError::BadEncoding.into()),
+        if bytes > MOST_BYTES {
+            return Err(CertificateError::BadEncoding.into());
+        }
+        match &self.believed {
+            Some(believed) => believed.verify_client_cert(end_entity, intermediates, now),
+            None => Ok(ClientCertVerified::assertion()),
         }
     }
 
@@ -52,7 +66,7 @@ impl ClientCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, signature, &self.0)
+        verify_tls12_signature(message, cert, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -61,16 +75,13 @@ impl ClientCertVerifier for AnyCertificate {
         cert: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, signature, &self.0)
+        verify_tls13_signature(message, cert, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_schemes()
+        self.algorithms.supported_schemes()
     }
 }
-
-/// No hint: clients send what they have.
-const ANYBODY: &[DistinguishedName] = &[];
 
 /// Three honest certificates fit twice.
 const MOST_BYTES: usize = 16 << 10;

@@ -44,10 +44,11 @@ impl ReloadGauges {
     }
 }
 
-/// Of all certificates of the listener, by their files.
+/// Of all certificates, and lists of revoked ones, by their files.
 #[derive(Clone, Debug)]
 pub(super) struct CertificateMetrics {
     expires: IntGaugeVec,
+    lists_expire: IntGaugeVec,
     current: IntGaugeVec,
 }
 
@@ -57,13 +58,19 @@ impl CertificateMetrics {
             expires: gauges(
                 all,
                 "postern_certificate_expiry_timestamp_seconds",
-                "When a certificate that clients are shown expires.",
+                "When the first certificate in a file expires: one that is shown, or an authority's.",
+                &["file"],
+            )?,
+            lists_expire: gauges(
+                all,
+                "postern_crl_expiry_timestamp_seconds",
+                "When a list of revoked client certificates is too old to be gone by.",
                 &["file"],
             )?,
             current: gauges(
                 all,
                 "postern_certificate_current",
-                "Whether a certificate that clients are shown is the one in its file.",
+                "Whether what is in force of a file of certificates is what is in it.",
                 &["file"],
             )?,
         })
@@ -71,28 +78,35 @@ impl CertificateMetrics {
 
     pub(super) fn of(&self, file: &Path) -> CertificateGauges {
         let file = file.display().to_string();
-        CertificateGauges {
-            expires: self.expires.with_label_values(&[&file]),
-            current: self.current.with_label_values(&[&file]),
-        }
+        CertificateGauges { all: self.clone(), file }
     }
 }
 
 /// Of one of them.
 #[derive(Clone, Debug)]
 pub(crate) struct CertificateGauges {
-    expires: IntGauge,
-    current: IntGauge,
+    all: CertificateMetrics,
+    file: String,
 }
 
 impl CertificateGauges {
     /// `expires` is told since 1970.
     pub(crate) fn taken(&self, expires: i64) {
-        self.expires.set(expires);
-        self.current.set(1);
+        self.all.expires.with_label_values(&[&self.file]).set(expires);
+        self.current(true);
+    }
+
+    /// Likewise, of lists of what is revoked.
+    pub(crate) fn taken_list(&self, expires: i64) {
+        self.all.lists_expire.with_label_values(&[&self.file]).set(expires);
+        self.current(true);
     }
 
     pub(crate) fn refused(&self) {
-        self.current.set(0);
+        self.current(false);
+    }
+
+    fn current(&self, current: bool) {
+        self.all.current.with_label_values(&[&self.file]).set(current.into());
     }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Traffic {
     /// How many may be.
     pub(crate) most: IntGauge,
     pub(crate) refused: IntCounter,
-    pub(crate) failed_handshakes: IntCounter,
+    pub(crate) failed_handshakes: IntCounterVec,
     requests: IntCounterVec,
 }
 
@@ -45,10 +45,11 @@ impl Traffic {
                 "postern_connections_refused_total",
                 "Connections closed at once because there were too many.",
             )?,
-            failed_handshakes: counter(
+            failed_handshakes: counters(
                 all,
                 "postern_handshakes_failed_total",
-                "Handshakes (TLS, PROXY protocol) that failed or took too long.",
+                "Handshakes (TLS, PROXY protocol) that failed or took too long, by the reason.",
+                &["reason"],
             )?,
         })
     }

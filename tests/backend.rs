@@ -4,7 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::thread::{self, JoinHandle};
 
-use crate::harness::{H2, Identity, Response, World};
+use serde_json::json;
+
+use crate::harness::{H2, Identity, ProofKey, Response, World};
 
 #[track_caller]
 fn is_bad_gateway(response: &Response) {
@@ -91,4 +93,52 @@ fn a_head_without_an_end_is_not_waited_for_and_not_kept() {
     assert!(pouring.join().unwrap() * 32 < 16 << 20, "it was hung up on");
     let many = "a: b\\r\\n".repeat(300);
     is_bad_gateway(&answered(&World::start(), &format!("HTTP/1.1 200 OK\\r\\n{many}\\r\\n")));
+}
+
+const KEPT: &str = "forward: {authorization: keep}";
+
+fn refusing(challenge: &str) -> String {
+    format!(
+        "HTTP/1.1 401 Unauthorized\\r\\nWWW-Authenticate: {challenge}\\r\\n\
+         Content-Length: 0\\r\\n\\r\\n"
+    )
+}
+
+/// Whoever was shown the token may say that it is no longer good. Where another is to be had, we say.
+#[test]
+fn a_backend_that_refuses_the_token_has_the_caller_challenged() {
+    let told = World::PLAIN_CHALLENGE.replace(
+        "Bearer ",
+        "Bearer error=\"invalid_token\", \
+         error_description=\"the server can no longer use the token\", ",
+    );
+    let own = "Bearer error=\"invalid_token\", resource_metadata=\"https://evil.example\"";
+    let world = World::with(KEPT);
+    let response = answered(&world, &refusing(own));
+    assert_eq!((response.status, response.headers("www-authenticate")), (401, vec![&*told]));
+    world.log_line("\"token_refused_by_backend\"");
+    assert_eq!(world.call(&world.issuer.token()).status, 200, "the token itself still holds here");
+    // What it wants for itself is not the caller's to give.
+    for own in ["Basic realm=\"x\"", "Bearer", "Bearer error=\"invalid_request\""] {
+        let response = answered(&world, &refusing(own));
+        assert_eq!((response.status, response.headers("www-authenticate")), (401, vec![]));
+    }
+}
+
+#[test]
+fn a_backend_that_saw_no_token_has_nobody_challenged() {
+    let refusing = refusing("Bearer error=\"invalid_token\"");
+    let response = answered(&World::start(), &refusing);
+    assert_eq!((response.status, response.headers("www-authenticate")), (401, vec![]));
+    // A token that is bound to a key stays here, whatever the operator says.
+    let world = World::with(KEPT);
+    let key = ProofKey::new();
+    let claims = world.issuer.claims().set("cnf", json!({ "jkt": key.thumbprint() }));
+    let token = world.issuer.key.sign(&claims);
+    let proof = key.sign(&key.proof("POST", "https://mcp.example/mcp", &token));
+    let credentials = format!("DPoP {token}");
+    let headers = [("Authorization", &*credentials), ("DPoP", &*proof), ("x-answer", &*refusing)];
+    let response = world.connect().request("POST", "/mcp", &headers, "{}");
+    assert_eq!((response.status, response.headers("www-authenticate")), (401, vec![]));
+    assert!(world.upstream.next().values("authorization").is_empty());
 }

@@ -18,7 +18,7 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -161,12 +161,23 @@ impl Stage {
         World::dpop_challenge(error, description).replace("mcp.example", &address)
     }
 
-    /// One client's whole way from knowing nothing but the URL.
-    fn dance(&self, interpreter: &str, script: &str, mode: &[&str]) -> Value {
+    fn client(&self, interpreter: &str, script: &str, mode: &[&str]) -> Output {
         let mut client = counterpart(interpreter, script);
         client.arg("--url").arg(self.ground.resource());
         client.arg("--ca").arg(&self.ground.certificate.authority).arg("--mode").args(mode);
-        let output = client.output().unwrap();
+        client.output().unwrap()
+    }
+
+    /// What a client complains of that gets nowhere.
+    fn stumbles(&self, interpreter: &str, script: &str, mode: &[&str]) -> String {
+        let output = self.client(interpreter, script, mode);
+        assert!(!output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    /// One client's whole way from knowing nothing but the URL.
+    fn dance(&self, interpreter: &str, script: &str, mode: &[&str]) -> Value {
+        let output = self.client(interpreter, script, mode);
         let complaint = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script} {mode:?}: {complaint}");
         serde_json::from_slice(&output.stdout).unwrap()

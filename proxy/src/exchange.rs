@@ -45,10 +45,10 @@ pub(crate) struct Exchange {
     pub(crate) body: Option<Bytes>,
     /// If the answer holds lists that are cut.
     pub(crate) listing: Option<Listing>,
-    /// Whether what should have held one could not be read.
-    pub(crate) bad_list: bool,
     /// How many heads came before the answer's.
     early_heads: u8,
+    /// What was amiss with an answer that was passed on.
+    pub(crate) amiss: Option<Reason>,
     body_bytes: usize,
 }
 
@@ -88,8 +88,8 @@ impl Exchange {
             events: None,
             body: None,
             listing: None,
-            bad_list: false,
             early_heads: 0,
+            amiss: None,
             body_bytes: 0,
         }
     }
@@ -166,8 +166,8 @@ impl Exchange {
         if let Some(why) = self.watch.as_ref().and_then(Watch::ended) {
             return Outcome::Ended(why.reason());
         }
-        if self.bad_list {
-            return Outcome::Answered(Reason::BadList);
+        if let Some(reason) = self.amiss {
+            return Outcome::Answered(reason);
         }
         match &self.stage {
             Stage::Answered(reason, _) | Stage::Failed(_, reason) => Outcome::Answered(*reason),

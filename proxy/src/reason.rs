@@ -115,6 +115,7 @@ reasons! {
     InsufficientScope = "insufficient_scope",
     Denied = "denied",
     ConditionFailed = "condition_failed",
+    TokenRefusedByBackend = "token_refused_by_backend",
     UnknownSession = "unknown_session",
     TooManyFailures = "too_many_failures",
     TooManyRequests = "too_many_requests",

@@ -1,7 +1,7 @@
 """The official Python MCP client, sent to a protected server of which it knows only the URL.
 
 It finds its own way from the first 401 to a token, with a browser that is a cookie jar and a reader
-of forms, then calls two tools. Prints one line of JSON on success; otherwise says why on stderr.
+of forms, then calls two tools, and with --teams a third, after a request to the address there. Prints one line of JSON on success; otherwise says why on stderr.
 """
 
 import argparse
@@ -26,7 +26,7 @@ TIMEOUT_SECONDS = 60
 
 
 async def visit(
-    url: str, mode: str, trust: ssl.SSLContext, journal: "Journal"
+    url: str, mode: str, teams: str | None, trust: ssl.SSLContext, journal: "Journal"
 ) -> dict[str, object]:
     """The whole dance; what came of it."""
     browser = Browser(trust)
@@ -53,6 +53,10 @@ async def visit(
         whoami = await call(client, "whoami", {})
         echo = await call(client, "echo", {"message": "hello"})
         protocol_version = client.protocol_version
+        if teams:
+            httpx2.post(teams, trust_env=False).raise_for_status()
+            journal.steps.append("POST /withdraw")
+            teams = (await call(client, "otus_teams", {})).structured_content
     return {
         "client": "python",
         "mode": mode,
@@ -60,6 +64,7 @@ async def visit(
         "tools": sorted(tool.name for tool in tools.tools),
         "whoami": whoami.structured_content,
         "echo": text_of(echo),
+        "teams": teams,
         "steps": journal.steps,
         "challenge": journal.challenge,
     }
@@ -178,6 +183,7 @@ def main() -> int:
     parser.add_argument("--url", required=True)
     parser.add_argument("--ca", required=True, help="PEM file, the only authority that is trusted")
     parser.add_argument("--mode", choices=["auto", "legacy"], default="auto")
+    parser.add_argument("--teams", help="post here, then ask for otus_teams")
     arguments = parser.parse_args()
     journal = Journal()
     # It would log, as a traceback, the failure that is reported below.
@@ -186,7 +192,7 @@ def main() -> int:
     async def visit_in_time() -> dict[str, object]:
         trust = ssl.create_default_context(cafile=arguments.ca)
         with anyio.move_on_after(TIMEOUT_SECONDS):
-            return await visit(arguments.url, arguments.mode, trust, journal)
+            return await visit(arguments.url, arguments.mode, arguments.teams, trust, journal)
         raise TimeoutError(f"not done after {TIMEOUT_SECONDS} s")
 
     try:

@@ -78,6 +78,7 @@ const exchanger = {
 const cookieKey = randomBytes(32).toString("hex");
 const storage = createMemoryAdapter();
 const resources = new Set(options.resource);
+const exchangeable = new Set(); // by jti
 const seen = { jwks_fetched: 0, tokens_issued: 0, errors: [] };
 let format = "jwt";
 let keys = [newKey("RS256")]; // the first one signs, all of them are published
@@ -143,6 +144,10 @@ const actions = {
   "POST /rotate": () => publish([newKey(keys[0].alg), ...keys]),
   "POST /rotate-hard": () => publish([newKey(keys[0].alg)]),
   "POST /drop-old": () => publish([keys[0]]),
+  "POST /withdraw": (query) => {
+    exchangeable.clear();
+    if (query.get("for") === "ever") exchangeable.add = () => exchangeable;
+  },
   "POST /alg": (query) => publish([newKey(required(query, "alg")), ...keys]),
 };
 
@@ -236,6 +241,7 @@ async function exchange(context) {
   const { payload } = await verify.catch((error) => {
     throw new errors.InvalidGrant(`subject_token: ${error.message}`);
   });
+  if (!exchangeable.has(payload.jti)) throw new errors.InvalidGrant("subject_token: withdrawn");
   if (!resources.has(params.resource)) throw new errors.InvalidTarget(params.resource);
   const token = new provider.AccessToken({ accountId: payload.sub, client, gty: "exchange" });
   token.resourceServer = new provider.ResourceServer(params.resource, {
@@ -289,7 +295,8 @@ function adapter(model) {
 
 function count(provider) {
   for (const event of ["access_token.issued", "client_credentials.issued"]) {
-    provider.on(event, () => {
+    provider.on(event, (token) => {
+      exchangeable.add(token.jti);
       seen.tokens_issued += 1;
     });
   }

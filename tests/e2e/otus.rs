@@ -16,10 +16,8 @@ fn claims(token: &str) -> Value {
     serde_json::from_slice(&payload).unwrap()
 }
 
-/// oidc-provider knows no token exchange by itself, but how to be taught one: see `exchange` there.
-#[test]
-fn the_backend_asks_another_api_with_a_token_that_was_exchanged_for_the_callers() {
-    let (ground, otus) = (Ground::new(), Upstream::start());
+/// The gateway hands tokens over, and the backend gets others for them.
+fn stage(ground: Ground, otus: &Upstream) -> Stage {
     let provider = Provider::start(&ground.resource());
     provider.admin(&format!("/resource?url={OTUS}"));
     let (id, secret) = &provider.exchanger;
@@ -37,7 +35,14 @@ fn the_backend_asks_another_api_with_a_token_that_was_exchanged_for_the_callers(
     let mut backend = backend();
     backend.arg("--config").arg(&settings);
     let further = format!("{}\nforward: {{authorization: keep}}", ground.certificate.setting());
-    let stage = Stage::before(backend, ground, provider, &further, "");
+    Stage::before(backend, ground, provider, &further, "")
+}
+
+/// oidc-provider knows no token exchange by itself, but how to be taught one: see `exchange` there.
+#[test]
+fn the_backend_asks_another_api_with_a_token_that_was_exchanged_for_the_callers() {
+    let otus = Upstream::start();
+    let stage = stage(Ground::new(), &otus);
     let token = stage.provider.token();
     let answer = stage.call_tool("otus_teams", &token, None);
     let told: Value = serde_json::from_str(&answer.body).unwrap_or_else(|_| panic!("{answer:?}"));
@@ -52,4 +57,39 @@ fn the_backend_asks_another_api_with_a_token_that_was_exchanged_for_the_callers(
     // From here on the authorization server is not needed.
     drop(stage.call_tool("otus_teams", &token, None));
     assert_eq!(otus.next().values("authorization"), asked.values("authorization"));
+}
+
+/// The exchange is refused, which only the backend sees; the client signs in anew, by the gateway's challenge.
+#[test]
+fn the_python_client_signs_in_again_when_its_token_is_exchanged_no_more() {
+    let otus = Upstream::start();
+    let stage = stage(Ground::new(), &otus);
+    let lever = stage.provider.lever("/withdraw");
+    let told = stage.dance("python", "client.py", &["auto", "--teams", &lever]);
+    assert_eq!(told["teams"], json!({ "teams": {} }), "{told:#}");
+    let steps: Vec<&str> = steps(&told["steps"]);
+    let [before, after] = steps.split(|step| *step == "POST /withdraw").collect::<Vec<_>>()[..]
+    else {
+        panic!("{steps:?}")
+    };
+    assert_eq!((before[0], after[0]), ("POST /mcp 401", "POST /mcp 401"), "{steps:?}");
+    assert!(after.contains(&"POST /token 200"), "{steps:?}");
+    assert!(!after.contains(&"POST /reg 201"), "it is still registered: {steps:?}");
+    assert_eq!(after.last(), Some(&"POST /mcp 200"), "{steps:?}");
+}
+
+/// What no token mends does not become a loop.
+#[test]
+fn the_python_client_gives_up_when_no_token_is_exchanged() {
+    let otus = Upstream::start();
+    let stage = stage(Ground::new(), &otus);
+    let lever = stage.provider.lever("/withdraw?for=ever");
+    let complaint = stage.stumbles("python", "client.py", &["auto", "--teams", &lever]);
+    let (_, after) =
+        complaint.split_once("POST /withdraw").unwrap_or_else(|| panic!("{complaint}"));
+    assert_eq!(after.matches("POST /mcp 401").count(), 2, "{complaint}");
+}
+
+fn steps(told: &Value) -> Vec<&str> {
+    told.as_array().unwrap().iter().filter_map(Value::as_str).collect()
 }

@@ -55,6 +55,11 @@ impl Provider {
         }
     }
 
+    /// Where its levers are.
+    pub(super) fn lever(&self, path: &str) -> String {
+        format!("http://{}{path}", self.admin)
+    }
+
     pub(super) fn admin(&self, path: &str) {
         let response =
             Wire::connect(self.admin).request("POST", path, &[("Content-Length", "0")], "");

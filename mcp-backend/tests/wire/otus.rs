@@ -234,6 +234,19 @@ async fn has_a_caller_challenged_whose_token_is_no_longer_good() {
     beyond.heard_nothing();
 }
 
+/// An answer that has begun cannot become another one.
+#[tokio::test]
+async fn tells_a_caller_in_a_session_to_sign_in_again() {
+    let (server, _beyond) = with(EXCHANGE).await;
+    let mut client = server.connect().await;
+    let session = client.begin("ada").await;
+    let call = Post::legacy("tools/call", call("otus_teams", json!({}))).in_session(&session);
+    let result = client.send(call.with("Authorization", "Bearer revoked")).await.result();
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert_eq!(result["isError"], true, "{result}");
+    assert!(text.starts_with("unauthenticated: ") && text.ends_with("sign in again"), "{text}");
+}
+
 #[tokio::test]
 async fn says_what_is_missing_where_no_token_arrives() {
     let (server, mut beyond) = with(EXCHANGE).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, WWW_AUTHENTICATE};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora_core::{Error, ErrorType, OrErr as _, Result};
@@ -17,6 +17,7 @@ use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::{self, Misframed};
 use crate::pipeline::response;
 use crate::pipeline::session::SESSION_ID;
+use crate::reason::Reason;
 
 /// What pingora has let through or tidied away before we could see it.
 pub(super) fn misframed(session: &Session) -> Option<Misframed> {
@@ -91,19 +92,23 @@ pub(super) async fn answer(
 }
 
 /// Turns what the upstream says into what the client hears.
-pub(super) fn pass_on(response: &mut ResponseHeader, exchange: &Exchange) -> Result<()> {
+pub(super) fn pass_on(response: &mut ResponseHeader, exchange: &mut Exchange) -> Result<()> {
     let permit = exchange.permit()?;
     let phrase = phrase_of_its_own(response);
     // Taken apart once, as towards the upstream: pingora keeps each name a second time.
     let blank = http::Response::new(()).into_parts().0;
     let mut parts = Parts::from(std::mem::replace(response, blank.into()));
     let headers = &mut parts.headers;
+    let challenge = exchange.site()?.refused_behind(permit, parts.status, headers);
     tidy(headers, parts.status);
+    let amiss = challenge.is_some().then_some(Reason::TokenRefusedByBackend);
+    headers.extend(challenge.map(|challenge| (WWW_AUTHENTICATE, challenge)));
     if let Some(nonce) = permit.nonce() {
         headers.insert(DPOP_NONCE, nonce.clone());
     }
     seal_session(headers, exchange.site()?, permit)?;
     finish(headers, exchange);
+    exchange.amiss = amiss;
     *response = parts.into();
     response.set_reason_phrase(phrase.as_deref())
 }

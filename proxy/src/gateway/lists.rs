@@ -10,6 +10,7 @@ use pingora_proxy::Session;
 use crate::exchange::Exchange;
 use crate::pipeline::call::Call;
 use crate::pipeline::list::{Listing, Unreadable};
+use crate::reason::Reason;
 
 /// From the head of an answer: whether it is looked into. What cannot be read is not passed on.
 pub(super) fn begin(
@@ -24,7 +25,7 @@ pub(super) fn begin(
     let answers_call = request.method != Method::GET;
     let most = exchange.snapshot.body_bytes;
     let listing = Listing::begin(response.status, &response.headers, answers_call, most);
-    exchange.bad_list = listing.is_err();
+    note(exchange, &listing);
     let listing = listing.or_err(ErrorType::InvalidHTTPHeader, "answer").map_err(Error::into_up)?;
     if listing.is_some() {
         // It will be of another length, and is another thing than what the server has.
@@ -52,10 +53,16 @@ pub(super) fn go_on(
     let ours = listing.wrap(&Unreadable::message(id));
     let request = session.req_header();
     let passed = listing.pass(&piece, end, |message| site.cut(permit, request, &channel, message));
-    exchange.bad_list |= passed.is_err();
+    note(exchange, &passed);
     *body = Some(passed.map_or_else(|Unreadable| Bytes::from(ours), Bytes::from));
     exchange.listing = Some(listing);
     Ok(())
+}
+
+fn note<T>(exchange: &mut Exchange, read: &Result<T, Unreadable>) {
+    if read.is_err() {
+        exchange.amiss = Some(Reason::BadList);
+    }
 }
 
 const DIGEST: HeaderName = HeaderName::from_static("digest");

@@ -44,6 +44,11 @@ impl Challenges {
         self.error("invalid_token", &why.to_string(), self.dpop.told_if(used == Scheme::Dpop))
     }
 
+    /// For a token that holds here and not behind us, where only bearer tokens get.
+    pub(super) fn refused_behind(&self) -> Challenge {
+        self.error("invalid_token", "the server can no longer use the token", self.dpop)
+    }
+
     pub(super) fn invalid_request(&self, why: &str) -> Challenge {
         self.error("invalid_request", why, self.dpop)
     }

@@ -142,8 +142,7 @@ impl Relay {
         for name in dropped {
             headers.remove(name);
         }
-        // Bound to somebody else's key: the upstream could only misuse it.
-        if permit.is_bound() {
+        if !self.shows_token(permit) {
             headers.remove(AUTHORIZATION);
         }
         join_cookies(headers);
@@ -165,6 +164,12 @@ impl Relay {
                 headers.insert(name.clone(), value);
             }
         }
+    }
+
+    /// Whether the upstream gets the token too, and so can have an opinion of it. One that is bound to
+    /// somebody else's key it could only misuse.
+    pub(super) fn shows_token(&self, permit: &Permit) -> bool {
+        self.keep_token && !permit.is_bound()
     }
 
     fn passes(&self, name: &HeaderName) -> bool {

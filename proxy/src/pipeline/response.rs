@@ -4,7 +4,7 @@ use http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, SERVER, SET_COOKIE,
     STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 /// Whether a header of the upstream's ends here.
 pub(crate) fn ends_here(name: &HeaderName, status: StatusCode) -> bool {
@@ -13,9 +13,25 @@ pub(crate) fn ends_here(name: &HeaderName, status: StatusCode) -> bool {
     name.as_str().starts_with("access-control-")
         || name == SERVER
         || name == SET_COOKIE
-        // We let the caller in: told to log in again, a client would do so for ever. A 403 may ask for
-        // more scopes.
+        // We let the caller in: told to log in again, a client would do so for ever, unless it is the
+        // token that is refused, which we say ourselves. A 403 may ask for more scopes.
         || (name == WWW_AUTHENTICATE && status == StatusCode::UNAUTHORIZED)
+}
+
+/// Whether the upstream says of the token that it is no longer good (RFC 6750 section 3.1), rather than
+/// that it wants credentials of its own.
+pub(super) fn refuses_token(status: StatusCode, headers: &HeaderMap) -> bool {
+    let refuses = |challenge: &str| {
+        let (scheme, parameters) = challenge.split_once(' ').unwrap_or((challenge, ""));
+        let mut named = parameters.split(',').filter_map(|one| one.trim().split_once('='));
+        scheme.eq_ignore_ascii_case("bearer")
+            && named.any(|(name, value)| {
+                name.eq_ignore_ascii_case("error") && value.trim_matches('"') == "invalid_token"
+            })
+    };
+    let mut challenges = headers.get_all(WWW_AUTHENTICATE).iter();
+    status == StatusCode::UNAUTHORIZED
+        && challenges.any(|challenge| challenge.to_str().is_ok_and(refuses))
 }
 
 /// What lets a page read an answer, errors included: it must see the challenge to act on it.
@@ -55,5 +71,30 @@ mod tests {
         }
         assert!(ends_here(&WWW_AUTHENTICATE, StatusCode::UNAUTHORIZED));
         assert!(!ends_here(&WWW_AUTHENTICATE, StatusCode::FORBIDDEN));
+    }
+
+    #[test]
+    fn the_upstream_refuses_a_token_by_its_error_code_alone() {
+        let refused = |status: StatusCode, challenges: &[&str]| {
+            let named = |text: &&str| (WWW_AUTHENTICATE, HeaderValue::from_str(text).unwrap());
+            refuses_token(status, &challenges.iter().map(named).collect())
+        };
+        for challenge in [
+            "Bearer error=\"invalid_token\"",
+            "bearer realm=\"r\", ERROR=invalid_token, error_description=\"expired\"",
+        ] {
+            assert!(refused(StatusCode::UNAUTHORIZED, &["Basic", challenge]), "{challenge}");
+            assert!(!refused(StatusCode::FORBIDDEN, &[challenge]), "{challenge}");
+        }
+        for challenge in [
+            "Bearer",
+            "Bearer realm=\"invalid_token\"",
+            "Bearer error=\"insufficient_scope\"",
+            "Basic error=\"invalid_token\"",
+            "error=\"invalid_token\"",
+        ] {
+            assert!(!refused(StatusCode::UNAUTHORIZED, &[challenge]), "{challenge}");
+        }
+        assert!(!refused(StatusCode::UNAUTHORIZED, &[]));
     }
 }

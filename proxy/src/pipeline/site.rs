@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::json;
 
 use super::Cells;
@@ -23,6 +23,7 @@ use super::list::Unreadable;
 use super::metadata::Metadata;
 use super::origin::Doors;
 use super::proof::Proofs;
+use super::response;
 use super::session::{Sessions, Unsealable};
 use super::trail::Arrival;
 use crate::config::{self, Resource, Rules, Upstream};
@@ -134,6 +135,18 @@ impl Site {
         answer: &HeaderMap,
     ) -> Result<Option<HeaderValue>, Unsealable> {
         self.sessions.hold(answer, permit.principal())
+    }
+
+    /// What to tell the permit's caller where the upstream refuses the token that it was shown: that is
+    /// ours to say, since only we say where another is to be had.
+    pub(crate) fn refused_behind(
+        &self,
+        permit: &Permit,
+        status: StatusCode,
+        answer: &HeaderMap,
+    ) -> Option<HeaderValue> {
+        let refused = self.relay.shows_token(permit) && response::refuses_token(status, answer);
+        refused.then(|| self.challenges.refused_behind().into_header())
     }
 
     /// Whether anything depends on what a request calls.

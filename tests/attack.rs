@@ -111,6 +111,9 @@ fn every_test_that_the_security_page_names_exists() {
     let places = [
         "tests",
         "tests/attack",
+        "tests/e2e",
+        "tests/front",
+        "tests/front/login",
         "proxy/src/config",
         "proxy/src/pipeline/tests",
         "proxy/src/pipeline/limit",

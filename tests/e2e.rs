@@ -5,6 +5,7 @@ mod certificates;
 mod conformance;
 mod eras;
 mod issuers;
+mod login;
 mod otus;
 mod page;
 mod policy;

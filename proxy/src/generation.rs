@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Boot, Config, Limits, Rules};
-use crate::front::Front;
+use crate::front::{self, Front, Used};
 use crate::holder::KeyHolder;
 use crate::outbound::Outbound;
 use crate::pipeline::proof::Ledger;
@@ -48,7 +48,7 @@ impl Generations {
         let (list, watching) = watcher.run();
         tasks.spawn(watching);
         let description = describe(None, rules, outbound, &mut tasks);
-        let front = makings.front(rules, description.as_ref(), outbound);
+        let front = makings.front(rules, description.as_ref(), outbound, &trust);
         let live = Arc::new(Live::new(makings.snapshot(rules, trust, front)));
         let (boot, outbound) = (boot.clone(), outbound.clone());
         Self { boot, makings, minders, outbound, description, list, tasks, live }
@@ -71,7 +71,7 @@ impl Generations {
         self.minders.only(trust.clone(), &mut self.tasks);
         let known = self.description.take();
         self.description = describe(known, rules, &self.outbound, &mut self.tasks);
-        let front = self.makings.front(rules, self.description.as_ref(), &self.outbound);
+        let front = self.makings.front(rules, self.description.as_ref(), &self.outbound, &trust);
         self.live.swap(self.makings.snapshot(rules, trust, front));
         Ok(())
     }
@@ -121,6 +121,8 @@ pub(crate) struct Makings {
     revocations: Arc<Revocations>,
     revoked: watch::Sender<u64>,
     ledger: Arc<Ledger>,
+    /// Which logins are over.
+    used: Used,
     recorder: Recorder,
 }
 
@@ -137,6 +139,7 @@ impl Makings {
             revocations: Arc::default(),
             revoked: watch::Sender::new(0),
             ledger,
+            used: Used::new(),
             recorder: recorder.clone(),
         };
         let (cell, tell) = (Arc::clone(&makings.revocations), makings.revoked.clone());
@@ -150,8 +153,11 @@ impl Makings {
         rules: &Rules,
         description: Option<&Arc<Description>>,
         outbound: &Outbound,
+        issuers: &Trust,
     ) -> Option<Front> {
-        Front::new(rules, Arc::clone(description?), outbound, self.ledger.secret())
+        let (description, secret) = (Arc::clone(description?), self.ledger.secret());
+        let used = &self.used;
+        Front::new(rules, front::Surroundings { description, outbound, issuers, used, secret })
     }
 
     fn snapshot(&self, rules: &Rules, issuers: Trust, front: Option<Front>) -> Snapshot {

@@ -2,6 +2,7 @@
 //! and dials only where it may.
 
 mod address;
+pub(crate) mod credentials;
 mod roots;
 
 use std::io;

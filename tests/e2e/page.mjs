@@ -7,7 +7,9 @@
 // with what the page could read, {"status", "headers", "body"}, or with why not, {"error"}. Beside
 // "stream": true the body comes as it comes: a line for each piece, and null at its end. To
 // {"origin": ORIGIN, "visit": URL} the official client goes there by itself, in the page, with the
-// login in a window of its own, and tells what came of it.
+// login in a window of its own, and tells what came of it. To {"login": URL} a person logs in there and
+// deals with the page at the end by keyboard; beside "pictures": DIRECTORY it is photographed, by day, by
+// night and on a telephone.
 
 import { createHash, X509Certificate } from "node:crypto";
 import { once } from "node:events";
@@ -97,7 +99,8 @@ function launch({ chromium: executablePath, certificate, hosts }) {
   return chromium.launchPersistentContext(profile, { executablePath, args, timeout: TIMEOUT_MS });
 }
 
-async function answer({ origin, fetch: request, stream = false, visit }) {
+async function answer({ origin, fetch: request, stream = false, visit, login, pictures }) {
+  if (login) return tell(await logIn(login, pictures));
   const page = await browser.newPage();
   page.setDefaultTimeout(TIMEOUT_MS);
   // The page itself is told nothing but that it failed.
@@ -187,6 +190,64 @@ async function dance(url) {
   const whoami = await second.client.callTool({ name: "whoami", arguments: {} });
   const echo = await second.client.callTool({ name: "echo", arguments: { message: "hello" } });
   return { whoami: whoami.structuredContent, echo: echo.structuredContent, steps, challenge };
+}
+
+/** A person who gets a token, copies it, and leaves the page to itself. */
+async function logIn(url, pictures) {
+  const { origin } = new URL(url);
+  await browser.grantPermissions(["clipboard-read", "clipboard-write"], { origin });
+  const page = await browser.newPage();
+  page.setDefaultTimeout(TIMEOUT_MS);
+  const complaints = [];
+  page.on("console", (message) => complaints.push(message.text()));
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  await page.clock.install();
+  await page.goto(url);
+  await signIn(page);
+  await page.locator("#left").getByText("5 minutes").waitFor();
+  if (pictures) await photograph(page, pictures);
+  const address = page.url();
+  const title = await page.title();
+  const masked = await page.locator("#access.masked").count();
+  // The button has the focus already.
+  await page.keyboard.press("Enter");
+  await page.locator("#said").getByText("Copied.").waitFor();
+  const token = await page.evaluate(() => navigator.clipboard.readText());
+  const steps = [];
+  for (let step = 0; step < 6; step += 1) {
+    await page.keyboard.press("Tab");
+    steps.push(await page.evaluate(() => document.activeElement.textContent.trim()));
+    if (steps.at(-1) === "Show" || steps.at(-1) === "Refresh token") await page.keyboard.press("Enter");
+  }
+  const shown = await page.locator("#access:not(.masked)").count();
+  const holds = async () => (await page.content()).includes(token) ||
+    (await page.evaluate(() => [...document.querySelectorAll("input")].some((one) => one.value)));
+  const before = await holds();
+  await page.clock.runFor("05:01");
+  const after = await holds();
+  const said = await page.locator("[data-after]").innerText();
+  if (pictures) await page.screenshot({ path: join(pictures, "forgotten.png") });
+  // Once more, and away: the issuer still knows them.
+  await page.goto(url);
+  await page.locator("#access").waitFor();
+  await page.goto("about:blank");
+  await page.goBack();
+  const back = { status: await page.title(), holds: await holds() };
+  if (pictures) await page.screenshot({ path: join(pictures, "back.png") });
+  await page.close();
+  return { address, title, masked, token, steps, shown, before, after, said, back, complaints };
+}
+
+async function photograph(page, directory) {
+  for (const [name, colorScheme, width, height] of [
+    ["light", "light", 1000, 760],
+    ["dark", "dark", 1000, 760],
+    ["phone", "light", 360, 740],
+  ]) {
+    await page.emulateMedia({ colorScheme });
+    await page.setViewportSize({ width, height });
+    await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
+  }
 }
 
 /** A person in the window that opened. */

@@ -11,7 +11,7 @@ use super::{Ground, Stage, counterpart, program};
 use crate::harness::{Identity, Process, World};
 
 /// A browser with two pages.
-struct Browser {
+pub(super) struct Browser {
     page: String,
     stranger: String,
     output: BufReader<ChildStdout>,
@@ -19,7 +19,7 @@ struct Browser {
 }
 
 impl Browser {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let mut command = counterpart("node", "page.mjs");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = Process(command.spawn().unwrap());
@@ -30,17 +30,17 @@ impl Browser {
     }
 
     /// It opens, believes this certificate, and finds these hosts there.
-    fn open(&mut self, certificate: &Path, hosts: &Value) {
+    pub(super) fn open(&mut self, certificate: &Path, hosts: &Value) {
         self.say(&json!({
             "chromium": program("chromium"), "certificate": certificate, "hosts": hosts,
         }));
     }
 
-    fn say(&mut self, line: &Value) {
+    pub(super) fn say(&mut self, line: &Value) {
         writeln!(self.process.0.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    fn next(&mut self) -> Value {
+    pub(super) fn next(&mut self) -> Value {
         line(&mut self.output)
     }
 }

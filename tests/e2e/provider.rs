@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::post::{Post, post};
 use super::{counterpart, told};
@@ -84,6 +84,20 @@ impl Provider {
     fn wanted(&self) -> String {
         let resource = self.resource.replace(':', "%3A").replace('/', "%2F");
         format!("grant_type=client_credentials&scope=mcp%3Aread&resource={resource}")
+    }
+
+    /// A public client for people, by dynamic registration: its id.
+    pub(super) fn registered(&self, redirect_uri: &str) -> String {
+        let client = json!({
+            "redirect_uris": [redirect_uri], "token_endpoint_auth_method": "none",
+            "grant_types": ["authorization_code", "refresh_token"],
+        });
+        let address = self.issuer.strip_prefix("http://").unwrap().parse().unwrap();
+        let headers = [("Content-Type", "application/json")];
+        let response =
+            Wire::connect(address).request("POST", "/reg", &headers, &client.to_string());
+        let registered: Value = serde_json::from_str(&response.body).unwrap();
+        registered["client_id"].as_str().unwrap_or_else(|| panic!("{response:?}")).to_owned()
     }
 
     /// The machine client's id and secret.

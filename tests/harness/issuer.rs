@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::introspection::{Introspection, active};
+use super::token_endpoint::TokenEndpoint;
 use super::{Certificate, TlsListener};
 
 /// A signing key, the id it is published under, and the one algorithm it is for.
@@ -134,6 +135,7 @@ pub(crate) struct Issuer {
     fetches: Arc<AtomicUsize>,
     asked: Arc<AtomicUsize>,
     pub(crate) introspection: Introspection,
+    pub(crate) tokens: TokenEndpoint,
     pub(crate) key: Key,
 }
 
@@ -192,16 +194,18 @@ impl Issuer {
         let scheme = if certificate.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let introspection = Introspection::new();
+        let tokens = TokenEndpoint::new();
         let state = Shared {
             issuer: url.clone(),
             watched,
             fetches: Arc::clone(&fetches),
             asked: Arc::clone(&asked),
             introspection: introspection.clone(),
+            tokens: tokens.clone(),
         };
         let tls = certificate.map(TlsListener::acceptor);
         thread::spawn(move || serve(listener, tls, state));
-        Self { url, published, fetches, asked, introspection, key }
+        Self { url, published, fetches, asked, introspection, tokens, key }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -318,6 +322,7 @@ struct Shared {
     fetches: Arc<AtomicUsize>,
     asked: Arc<AtomicUsize>,
     introspection: Introspection,
+    tokens: TokenEndpoint,
 }
 
 fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, state: Shared) {
@@ -328,6 +333,7 @@ fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, state: Shared) {
             .route("/.well-known/openid-configuration", get(metadata))
             .route("/jwks", get(keys))
             .route("/introspect", post(introspect))
+            .route("/token", post(token))
             .with_state(state);
         listener.set_nonblocking(true).unwrap();
         let listener = tokio::net::TcpListener::from_std(listener).unwrap();
@@ -364,6 +370,14 @@ async fn introspect(
     body: String,
 ) -> (StatusCode, String) {
     shared.introspection.answer(&headers, &body).await
+}
+
+async fn token(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    body: String,
+) -> (StatusCode, String) {
+    shared.tokens.answer(&headers, &body).await
 }
 
 async fn keys(State(mut shared): State<Shared>) -> Reply {

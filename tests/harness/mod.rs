@@ -1,6 +1,7 @@
 //! A world with one issuer, one backend that remembers, and the real proxy between them.
 
 mod authority;
+mod broker;
 mod caller;
 mod certificate;
 pub(crate) mod frames;
@@ -10,11 +11,13 @@ mod introspection;
 mod issuer;
 mod proof;
 mod tls_listener;
+mod token_endpoint;
 mod upstream;
 mod wire;
 mod world;
 
 pub(crate) use authority::{Authority, Certified, replace};
+pub(crate) use broker::Broker;
 pub(crate) use caller::{Caller, JSON, NOW, request, tool};
 pub(crate) use certificate::Certificate;
 pub(crate) use h2::H2;

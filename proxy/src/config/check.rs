@@ -52,7 +52,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let dpop = dpop::rules(&mut root);
     let session_keys = session::keys(&mut root);
     let assertion_key = assertion::key(&mut root, sites.as_deref());
-    let front = front::rules(&mut root, issuers.as_deref());
+    let front = front::rules(&mut root, issuers.as_deref(), sites.as_deref());
     agree(&root, listen, admin);
     let tls = tls?;
     Some(Config {

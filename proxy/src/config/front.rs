@@ -2,11 +2,13 @@
 //! no better.
 
 mod fields;
+mod login;
 
 use serde_json::{Map, Value};
 
 use super::{Issuer, Secret};
 pub(crate) use fields::{FIELDS, Kind};
+pub use login::{Broker, Login, OwnClient, Through};
 
 /// What the front does, and for whom.
 #[derive(Clone, Debug)]
@@ -20,4 +22,6 @@ pub struct Front {
     pub keys: Vec<Secret>,
     /// Whether its metadata can be read here, too.
     pub mirror: bool,
+    /// How people log in here, if they can.
+    pub login: Option<Login>,
 }

@@ -30,7 +30,7 @@ pub use condition::{Claimed, Condition, OfCall, Reads};
 pub use deny::DenyList;
 pub use dpop::{Dpop, Nonces};
 pub(crate) use file::{Step, line};
-pub use front::Front;
+pub use front::{Broker, Front, Login, OwnClient, Through};
 pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
 pub use network::Network;
@@ -301,3 +301,6 @@ impl Scope {
 
 /// Every header name under this is ours alone.
 pub const OWN_HEADERS: &str = "x-postern-";
+
+/// Likewise of cookies, whatever kind of prefix stands before it.
+pub const OWN_COOKIES: &str = "postern-";

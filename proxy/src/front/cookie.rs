@@ -6,35 +6,31 @@ use http::{HeaderMap, HeaderValue};
 /// A cookie of one origin's.
 #[derive(Clone, Copy)]
 pub(super) struct Cookie<'a> {
-    name: &'static str,
+    name: &'a str,
     /// Browsers take a cookie with a name of this kind from nobody else, neither from a page beside us nor
     /// over plain HTTP, which they may not use at all.
     prefix: &'static str,
     attributes: &'a str,
 }
 
-impl Cookie<'_> {
+impl<'a> Cookie<'a> {
     /// `origin` is the site's own. Only on loopback it may be without TLS.
-    pub(super) fn new(name: &'static str, origin: &str) -> Self {
+    pub(super) fn new(name: &'a str, origin: &str) -> Self {
+        let prefix = prefix(origin);
         // Lax: the issuer sends the browser back from another site.
-        if origin.starts_with("https:") {
+        if !prefix.is_empty() {
             let attributes = "; Path=/; Secure; HttpOnly; SameSite=Lax";
-            return Self { name, prefix: "__Host-", attributes };
+            return Self { name, prefix, attributes };
         }
-        Self { name, prefix: "", attributes: "; Path=/; HttpOnly; SameSite=Lax" }
+        Self { name, prefix, attributes: "; Path=/; HttpOnly; SameSite=Lax" }
     }
 
     /// Its value, if there is one and no more.
     pub(super) fn read(self, headers: &HeaderMap) -> Option<&str> {
-        let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
-        let pairs = fields.flat_map(|field| field.split(';')).map(str::trim);
-        let named = |pair: &'_ str| -> bool {
-            let name = pair.split('=').next().unwrap_or_default();
-            name.strip_prefix(self.prefix) == Some(self.name)
-        };
-        let mut ours = pairs.filter(|pair| named(pair));
-        let value = ours.next()?.split_once('=').map(|(_, value)| value);
-        value.filter(|_| ours.next().is_none())
+        let mut ours =
+            all(headers).filter(|(name, _)| name.strip_prefix(self.prefix) == Some(self.name));
+        let value = ours.next()?.1;
+        ours.next().is_none().then_some(value?)
     }
 
     /// Sets it, for so many seconds. `value` is made of what cookies may be made of.
@@ -50,6 +46,30 @@ impl Cookie<'_> {
     pub(super) fn unset(self) -> Option<HeaderValue> {
         self.set("", 0)
     }
+}
+
+/// Those of the origin's whose names begin so: how each goes on, and its value.
+pub(super) fn beginning_with<'h>(
+    name: &'static str,
+    origin: &str,
+    headers: &'h HeaderMap,
+) -> impl Iterator<Item = (&'h str, &'h str)> {
+    let prefix = prefix(origin);
+    all(headers).filter_map(move |(whole, value)| {
+        Some((whole.strip_prefix(prefix)?.strip_prefix(name)?, value?))
+    })
+}
+
+fn all(headers: &HeaderMap) -> impl Iterator<Item = (&str, Option<&str>)> {
+    let fields = headers.get_all(COOKIE).iter().filter_map(|field| field.to_str().ok());
+    fields.flat_map(|field| field.split(';')).map(|pair| match pair.trim().split_once('=') {
+        Some((name, value)) => (name, Some(value)),
+        None => (pair.trim(), None),
+    })
+}
+
+fn prefix(origin: &str) -> &'static str {
+    if origin.starts_with("https:") { "__Host-" } else { "" }
 }
 
 #[cfg(test)]

@@ -72,16 +72,7 @@ fn is_invisible(letter: char) -> bool {
     matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-const STYLE: &str = "body{font:1rem/1.5 system-ui,sans-serif;margin:0;background:Canvas;color:CanvasText}\
-    main{max-width:34rem;margin:10vh auto;padding:0 1.25rem}h1{font-size:1.5rem;line-height:1.25}\
-    dt{font-weight:600;margin-top:.75rem}dd{margin:0;overflow-wrap:anywhere}\
-    code,textarea{font:.9rem/1.4 ui-monospace,monospace}\
-    textarea{width:100%;box-sizing:border-box;min-height:9rem}\
-    .actions{display:flex;gap:.75rem;margin-top:1.5rem;flex-wrap:wrap}\
-    button{font:inherit;padding:.6rem 1.4rem;border-radius:.4rem;border:1px solid ButtonBorder;\
-    background:ButtonFace;color:ButtonText;cursor:pointer}\
-    button.first{background:#0b57d0;border-color:#0b57d0;color:#fff}\
-    button:focus-visible,textarea:focus-visible{outline:3px solid #f5a623;outline-offset:2px}";
+const STYLE: &str = include_str!("page/style.css");
 
 #[cfg(test)]
 mod tests {
@@ -107,5 +98,11 @@ mod tests {
                 .unwrap()
                 .contains("script-src 'sha256-a4ayc/80/OGda4BO/1o/V0etpOqiLx1JwB5S3beHW0s='")
         );
+    }
+
+    /// A `<` in it would have to be read by the rules of HTML.
+    #[test]
+    fn the_style_cannot_end_its_element() {
+        assert!(!STYLE.contains('<'));
     }
 }

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::{HeaderValue, StatusCode};
 use tokio::sync::Semaphore;
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::Serializer;
 
 use crate::config::{ClientAuthentication, Introspection, IntrospectionEndpoint};
 use crate::holder::KeyHolder;
-use crate::outbound::{Failed, Outbound};
+use crate::outbound::{Failed, Outbound, credentials};
 use crate::pipeline::authenticate::Told;
 use crate::pipeline::token::Inquiry;
 
@@ -69,23 +67,8 @@ fn written(introspection: &Introspection, token: &str) -> (String, Option<Header
     let (id, secret) = (&introspection.client_id, introspection.client_secret.expose());
     let mut form = Serializer::new(String::new());
     form.append_pair("token", token).append_pair("token_type_hint", "access_token");
-    match introspection.authentication {
-        ClientAuthentication::Post => {
-            form.append_pair("client_id", id).append_pair("client_secret", secret);
-            (form.finish(), None)
-        }
-        ClientAuthentication::Basic => {
-            // Each is encoded by itself first, so that a colon in one of them divides nothing.
-            let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-            let pair = STANDARD.encode(format!("{}:{}", encoded(id), encoded(secret)));
-            let header = HeaderValue::from_str(&format!("Basic {pair}")).ok();
-            let hidden = header.map(|mut value| {
-                value.set_sensitive(true);
-                value
-            });
-            (form.finish(), hidden)
-        }
-    }
+    let header = credentials::show(&mut form, id, secret, introspection.authentication);
+    (form.finish(), header)
 }
 
 /// Why nobody can say what a token is worth.
@@ -112,6 +95,9 @@ pub(crate) enum Unanswered {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
     use crate::config::{Config, Source};
 

@@ -20,7 +20,7 @@ impl Claims {
     }
 
     /// Reads what is sent as plain JSON.
-    pub(super) fn read(json: &[u8]) -> Option<Self> {
+    pub(crate) fn read(json: &[u8]) -> Option<Self> {
         match json::read(json)? {
             Value::Object(members) => Some(Self(members)),
             Value::Null

@@ -23,6 +23,12 @@ pub struct Visit {
 pub enum Place {
     /// The issuer's metadata, under every name by which clients look for it.
     Mirror,
+    /// Where a login begins.
+    Login,
+    /// Where it ends.
+    Callback,
+    /// New tokens for a refresh token.
+    Refresh,
 }
 
 /// Who may read an answer from a page.
@@ -39,6 +45,9 @@ impl Place {
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::Mirror => "GET, HEAD, OPTIONS",
+            // To look at the head alone would begin or end it as well.
+            Self::Login | Self::Callback => "GET",
+            Self::Refresh => "POST, OPTIONS",
         }
     }
 
@@ -50,6 +59,7 @@ impl Place {
     pub(super) fn readers(self) -> Readers {
         match self {
             Self::Mirror => Readers::Anybody,
+            Self::Login | Self::Callback | Self::Refresh => Readers::Listed,
         }
     }
 
@@ -58,12 +68,14 @@ impl Place {
         match self {
             // It is fetched in its own time, whoever asks.
             Self::Mirror => false,
+            Self::Login | Self::Callback | Self::Refresh => true,
         }
     }
 
     fn is_on(self, front: &config::Front) -> bool {
         match self {
             Self::Mirror => front.mirror,
+            Self::Login | Self::Callback | Self::Refresh => front.login.is_some(),
         }
     }
 }
@@ -73,13 +85,16 @@ impl Place {
 pub(super) struct Places {
     fixed: Box<[(&'static str, Place)]>,
     mirror: bool,
+    /// Where people log in: what their browsers keep is one host's.
+    login: Option<String>,
 }
 
 impl Places {
     pub(super) fn new(front: Option<&config::Front>) -> Self {
         let Some(front) = front else { return Self::default() };
         let fixed = FIXED.iter().filter(|(_, place)| place.is_on(front)).copied();
-        Self { fixed: fixed.collect(), mirror: Place::Mirror.is_on(front) }
+        let login = front.login.as_ref().map(|login| login.resource.origin());
+        Self { fixed: fixed.collect(), mirror: Place::Mirror.is_on(front), login }
     }
 
     /// What is at this path of the host that `sites` have. Each matches to the letter: what is public is
@@ -87,10 +102,16 @@ impl Places {
     pub(super) fn at<'s, Here: Iterator<Item = &'s Site>>(
         &self,
         path: &str,
-        sites: Here,
+        mut sites: Here,
     ) -> Option<Place> {
         if let Some((_, place)) = self.fixed.iter().find(|(fixed, _)| *fixed == path) {
-            return Some(*place);
+            let mut is_of = |origin: &String| sites.any(|site| site.resource().origin() == *origin);
+            return match place {
+                Place::Login | Place::Callback | Place::Refresh => {
+                    self.login.as_ref().is_some_and(&mut is_of).then_some(*place)
+                }
+                Place::Mirror => Some(*place),
+            };
         }
         let mut sites = sites.map(Site::endpoint);
         (self.mirror && sites.any(|endpoint| is_metadata(path, endpoint))).then_some(Place::Mirror)
@@ -110,7 +131,13 @@ const OPENID: &str = "/.well-known/openid-configuration";
 const WELL_KNOWN: [&str; 2] = ["/.well-known/oauth-authorization-server", OPENID];
 
 /// Every other place has one path, or a few, whatever the resource's is.
-const FIXED: [(&str, Place); 0] = [];
+const FIXED: [(&str, Place); 5] = [
+    ("/login", Place::Login),
+    ("/auth/start", Place::Login),
+    ("/callback", Place::Callback),
+    ("/auth/callback", Place::Callback),
+    ("/auth/refresh", Place::Refresh),
+];
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,7 @@ use super::claims::Claims;
 use super::session::SESSION_ID;
 use super::token::Principal;
 use super::trail::Arrival;
-use crate::config::{Authorization, ClaimPath, Forward, OWN_HEADERS, Site, Upstream};
+use crate::config::{Authorization, ClaimPath, Forward, OWN_COOKIES, OWN_HEADERS, Site, Upstream};
 
 /// What one verified token adds to each of its requests: a value for each name that it says
 /// something about, in the order of [`names`]. Kept by the thousand, so all in one piece: a line for
@@ -145,7 +145,7 @@ impl Relay {
         if !self.shows_token(permit) {
             headers.remove(AUTHORIZATION);
         }
-        join_cookies(headers);
+        pass_cookies(headers);
         // What the client holds means nothing to the upstream, and only the permit has what does.
         match permit.session() {
             Some(id) => drop(headers.insert(SESSION_ID, id.clone())),
@@ -207,14 +207,28 @@ fn is_of_the_way(name: &str) -> bool {
     beginnings.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// RFC 9113 section 8.2.3: HTTP/2 may cut cookies into crumbs; HTTP/1.1 wants one line.
-fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if crumbs.len() > 1 {
-        // Values that were good apart are good together.
-        let joined = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]));
-        headers.insert(COOKIE, joined.unwrap_or(HeaderValue::from_static("")));
+/// RFC 9113 section 8.2.3: HTTP/2 may cut cookies into crumbs; HTTP/1.1 wants one line. What a browser
+/// keeps for us is nobody else's.
+fn pass_cookies(headers: &mut HeaderMap) {
+    let lines = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
+    let crumbs: Vec<&[u8]> = lines.flat_map(|line| line.split(|byte| *byte == b';')).collect();
+    let several = headers.get_all(COOKIE).iter().count() > 1;
+    if !several && !crumbs.iter().copied().any(is_own_cookie) {
+        return;
     }
+    let others = crumbs.into_iter().filter(|crumb| !is_own_cookie(crumb));
+    let others: Vec<&[u8]> = others.map(<[u8]>::trim_ascii).collect();
+    // Values that were good apart are good together.
+    match HeaderValue::from_bytes(&others.join(&b"; "[..])) {
+        Ok(line) if !line.is_empty() => drop(headers.insert(COOKIE, line)),
+        Ok(_) | Err(_) => drop(headers.remove(COOKIE)),
+    }
+}
+
+fn is_own_cookie(crumb: &[u8]) -> bool {
+    let name = crumb.trim_ascii_start();
+    let name = name.strip_prefix(b"__Host-").unwrap_or(name);
+    name.starts_with(OWN_COOKIES.as_bytes())
 }
 
 /// A backend on this machine expects to be called by a local name.

@@ -37,7 +37,7 @@ pub(super) enum Typ {
 }
 
 impl Header {
-    fn decode(part: &str) -> Result<Self, Rejected> {
+    pub(super) fn decode(part: &str) -> Result<Self, Rejected> {
         let members = Claims::decode(part).ok_or(Rejected::NotAJwt)?;
         // RFC 7515 section 4.1.11: an extension that must be understood, and is not.
         if members.get("crit").is_some() || members.get("b64").is_some() {

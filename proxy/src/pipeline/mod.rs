@@ -12,6 +12,7 @@ pub(crate) mod claims;
 pub mod framing;
 pub mod front;
 pub mod headers;
+pub(crate) mod identity;
 mod jose;
 mod json;
 pub mod known;

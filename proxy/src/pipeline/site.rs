@@ -60,7 +60,7 @@ impl Site {
         Self {
             doors: Doors::new(site),
             resource: site.resource.clone(),
-            landing: landing(site, &metadata),
+            landing: landing(site, &metadata, rules),
             challenges: Challenges::new(metadata.url(), &site.scopes, &rules.dpop),
             metadata,
             verifier: Verifier::new(site, rules, cells),
@@ -189,8 +189,8 @@ impl Site {
     }
 }
 
-fn landing(site: &config::Site, metadata: &Metadata) -> Bytes {
-    let document = json!({
+fn landing(site: &config::Site, metadata: &Metadata, rules: &Rules) -> Bytes {
+    let mut document = json!({
         "name": site.name.as_deref().unwrap_or("postern"),
         "gateway": "postern",
         "version": env!("CARGO_PKG_VERSION"),
@@ -200,5 +200,9 @@ fn landing(site: &config::Site, metadata: &Metadata) -> Bytes {
             "health": format!("{}/healthz", site.resource.origin()),
         },
     });
+    let login = rules.front.as_ref().and_then(|front| front.login.as_ref());
+    if login.is_some_and(|login| login.resource == site.resource) {
+        document["endpoints"]["login"] = format!("{}/login", site.resource.origin()).into();
+    }
     document.to_string().into()
 }

@@ -1,5 +1,7 @@
 //! The section `oauth`: what of the authorization server is done here.
 
+mod login;
+
 use serde_json::{Map, Value};
 
 use super::session;
@@ -7,20 +9,26 @@ use super::value;
 use crate::config::file::Section;
 use crate::config::front::{FIELDS, Kind};
 use crate::config::invalid::Wrong;
-use crate::config::{Front, Issuer, TrustedIssuer};
+use crate::config::{Front, Issuer, Site, TrustedIssuer};
 
 /// None if there is none, or none that could be believed.
-pub(super) fn rules(root: &mut Section<'_>, issuers: Option<&[TrustedIssuer]>) -> Option<Front> {
+pub(super) fn rules(
+    root: &mut Section<'_>,
+    issuers: Option<&[TrustedIssuer]>,
+    sites: Option<&[Site]>,
+) -> Option<Front> {
     let mut section = root.section("oauth")?;
     let issuer = issuer(&mut section, issuers);
     let overrides = overrides(&mut section);
     let keys = session::keys_of(&mut section);
     let mirror = section.section("mirror").is_some();
-    if !mirror {
-        let fix = "write mirror: {}, or remove the section";
+    let has_login = section.has("login");
+    let login = login::rules(&mut section, sites);
+    if !mirror && !has_login {
+        let fix = "write mirror: {} or a section login, or remove the section";
         root.wrong("oauth", None, Wrong::new("nothing in it is turned on", fix));
     }
-    Some(Front { issuer: issuer?, overrides, keys, mirror })
+    Some(Front { issuer: issuer?, overrides, keys, mirror, login })
 }
 
 /// The one that is named; else the only one that is trusted.

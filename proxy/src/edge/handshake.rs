@@ -28,9 +28,9 @@ impl Failed {
         }
     }
 
-    /// Whether the client just went away, as probes of load balancers do all day.
+    /// Whether it is about who came, rather than what strangers send all day.
     pub(super) fn is_of_note(&self) -> bool {
-        self.reason() != GONE
+        self.reason().starts_with("client_")
     }
 }
 

@@ -9,11 +9,10 @@ use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
 
-use crate::harness::{Process, Response, Seen, World, backend, now, wait_until};
+use crate::harness::{Issuer, Process, Response, Seen, Upstream, World, backend, now, wait_until};
 
 const AUDIENCE: &str = "https://backend.example";
-const ASSERTED: &str =
-    "forward: {assertion: 'https://backend.example', claims: {email: X-User-Email}}";
+const ASSERTED: &str = "forward: {assertion: 'https://backend.example', claims: {team: X-User-Team, email: X-User-Email}}";
 const KEY: &str = "assertions: {key: '0123456789abcdef0123456789abcdef'}";
 
 fn keys(world: &World) -> JwkSet {
@@ -22,6 +21,10 @@ fn keys(world: &World) -> JwkSet {
 
 /// What a backend that checks reads.
 fn read(world: &World, seen: &Seen) -> Value {
+    read_as(world, seen, "https://mcp.example", AUDIENCE)
+}
+
+fn read_as(world: &World, seen: &Seen, issuer: &str, audience: &str) -> Value {
     let assertions = seen.values("x-postern-assertion");
     let [assertion] = assertions.as_slice() else { panic!("{}", seen.head) };
     let header = decode_header(assertion).unwrap();
@@ -29,8 +32,8 @@ fn read(world: &World, seen: &Seen) -> Value {
     let set = keys(world);
     let key = set.find(&header.kid.unwrap()).expect("its key is published");
     let mut validation = Validation::new(Algorithm::EdDSA);
-    validation.set_audience(&[AUDIENCE]);
-    validation.set_issuer(&["https://mcp.example"]);
+    validation.set_audience(&[audience]);
+    validation.set_issuer(&[issuer]);
     validation.set_required_spec_claims(&["aud", "exp", "iss", "sub"]);
     let key = DecodingKey::from_jwk(key).unwrap();
     decode::<Value>(assertion, &key, &validation).unwrap().claims
@@ -72,6 +75,41 @@ fn each_request_has_an_assertion_of_its_own() {
         id
     });
     assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn each_backend_is_told_what_is_for_it_alone() {
+    let issuer = Issuer::start();
+    let [mcp, plain, weather] = [(); 3].map(|()| Upstream::start());
+    let site = |url: &str, upstream: &Upstream, forward: &str| {
+        let address = upstream.address();
+        format!("- {{resource: {{url: '{url}'}}, upstream: {{address: '{address}'}}{forward}}}\n")
+    };
+    let settings = format!(
+        "issuers: [{{issuer: '{}'}}]\nsites:\n{}{}{}",
+        issuer.url(),
+        site("https://mcp.example/mcp", &mcp, &format!(", {ASSERTED}")),
+        site("https://mcp.example/plain", &plain, ""),
+        site("https://weather.example/mcp", &weather, ", forward: {assertion: 'urn:weather'}"),
+    );
+    let world = World::unready(issuer, &settings);
+    wait_until("the proxy is ready", || world.is_ready());
+    let call = |host: &str, path: &str| {
+        let resource = format!("https://{host}{path}");
+        let token = world.issuer.key.sign(&world.issuer.claims().set("aud", resource));
+        let mut wire = world.connect();
+        wire.send(format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n"
+        ));
+        assert_eq!(wire.response(false).status, 200);
+    };
+    call("mcp.example", "/mcp");
+    assert_eq!(read(&world, &mcp.next())["sub"], "ada");
+    call("mcp.example", "/plain");
+    assert!(plain.next().values("x-postern-assertion").is_empty());
+    call("weather.example", "/mcp");
+    let told = read_as(&world, &weather.next(), "https://weather.example", "urn:weather");
+    assert_eq!((&told["sub"], told.get("claims")), (&json!("ada"), None));
 }
 
 #[test]

@@ -92,12 +92,9 @@ impl Assertions {
         told.to_string()
     }
 
-    /// What backends check with, as a JWK set: the keys of yesterday, of today and of tomorrow.
+    /// What backends check with, as a JWK set.
     pub(super) fn published(&self, now: SystemTime) -> Option<Value> {
-        let day = now.duration_since(UNIX_EPOCH).ok()?.as_secs() / DAY;
-        let days = day.saturating_sub(1)..=day.saturating_add(1);
-        let keys: Option<Vec<Value>> = days.map(|day| Some(self.keys.make(day)?.jwk())).collect();
-        Some(json!({ "keys": keys? }))
+        self.keys.published(now.duration_since(UNIX_EPOCH).ok()?)
     }
 }
 
@@ -129,6 +126,14 @@ impl Keys {
         let key = Arc::new(self.make(day)?);
         self.current.store(Some(Arc::clone(&key)));
         Some(key)
+    }
+
+    /// Those of yesterday, of today and of tomorrow: clocks differ, and backends keep what they fetched.
+    fn published(&self, now: Duration) -> Option<Value> {
+        let day = now.as_secs() / DAY;
+        let days = day.saturating_sub(1)..=day.saturating_add(1);
+        let keys: Option<Vec<Value>> = days.map(|day| Some(self.make(day)?.jwk())).collect();
+        Some(json!({ "keys": keys? }))
     }
 
     fn make(&self, day: u64) -> Option<Key> {
@@ -172,3 +177,42 @@ const ID_BYTES: usize = 12;
 const DAY: u64 = 24 * 60 * 60;
 /// Seconds: as long as the way to the backend takes, and clocks may differ.
 const LIFE: u64 = 30;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &[u8] = b"0123456789abcdef0123456789abcdef";
+
+    fn day(number: u64) -> Duration {
+        Duration::from_secs(number * DAY)
+    }
+
+    fn ids(set: &Value) -> Vec<&str> {
+        set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect()
+    }
+
+    /// As another program makes it: replicas of two versions must agree.
+    #[test]
+    fn a_key_is_made_of_the_secret_and_the_day_alone() {
+        let key = Keys::new(SECRET).of(day(20_000)).unwrap();
+        assert_eq!(key.jwk()["x"], "nTSAqmTe5SLLHsFsVmR7WIQ4SFDmZCmRYQX9WY4lGWA");
+        assert_eq!(key.id, "ytObDnWrd_pn-GLP");
+    }
+
+    #[test]
+    fn the_key_changes_at_midnight_and_those_before_and_after_it_are_published() {
+        let keys = Keys::new(SECRET);
+        let second = Duration::from_secs(1);
+        let today = keys.of(day(20_000)).unwrap();
+        assert_eq!(keys.of(day(20_001) - second).unwrap().id, today.id);
+        let tomorrow = keys.of(day(20_001)).unwrap();
+        assert_ne!(tomorrow.id, today.id);
+        for now in [day(20_000), day(20_001), day(20_002) - second] {
+            let published = keys.published(now).unwrap();
+            let ids = ids(&published);
+            assert!(ids.contains(&&*today.id) && ids.contains(&&*tomorrow.id), "{published}");
+        }
+        assert!(!ids(&keys.published(day(20_002)).unwrap()).contains(&&*today.id));
+    }
+}

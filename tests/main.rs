@@ -47,6 +47,7 @@ mod policy;
 mod proof;
 mod rate;
 mod record;
+mod redirect;
 mod reload;
 mod revocation;
 mod session;

@@ -44,6 +44,7 @@ mod outbound;
 pub mod pipeline;
 mod reason;
 mod record;
+mod redirect;
 mod refresh;
 mod reload;
 mod revoke;

@@ -24,6 +24,7 @@ use crate::edge::{Edge, Entrance};
 use crate::gateway::Gateway;
 use crate::generation::Generations;
 use crate::record::Traffic;
+use crate::redirect::Redirect;
 use crate::reload::{Origin, Proposal, Reloader};
 pub(crate) use prepared::{CannotStart, Prepared};
 use prepared::{Obstacle, Secure};
@@ -32,6 +33,7 @@ use prepared::{Obstacle, Secure};
 pub(crate) struct Server {
     gateway: Edge,
     admin: Edge,
+    redirect: Option<Edge>,
     generations: Generations,
     reloader: Option<Reloader>,
     audit: Audit,
@@ -48,6 +50,9 @@ impl Server {
         let reloader = origin.map(|origin| Reloader::new(origin, recorder.reloads()));
         let listener = bind("listen", boot.listen)?;
         let admin_listener = bind("admin.listen", boot.admin)?;
+        let redirect =
+            boot.redirect.map(|at| Ok::<_, Obstacle>((at, bind("redirect.listen", at)?)));
+        let redirect = redirect.transpose()?;
 
         let mut generations = Generations::begin(&boot, &rules, makings, &outbound);
         let tls = tls.map(|Secure { terms, certificates, authorities }| {
@@ -69,6 +74,16 @@ impl Server {
             stopping: Arc::clone(&stopping),
         };
 
+        let redirect = redirect.map(|(at, listener)| {
+            let app = Arc::new(Redirect { live: Arc::clone(live), recorder: recorder.clone() });
+            let entrance = Entrance {
+                proxies: boot.proxies.clone(),
+                ..plain_entrance(&boot.limits, REDIRECT_CONNECTIONS)?
+            };
+            Edge::start(listener, entrance, app)
+                .map_err(|error| Obstacle::Bind("redirect.listen", at, error))
+        });
+        let redirect = redirect.transpose()?;
         let proxy = Arc::new(proxy(gateway, &boot.limits));
         let traffic = recorder.traffic();
         traffic.most.set(i64::try_from(boot.limits.connections).unwrap_or(i64::MAX));
@@ -77,8 +92,13 @@ impl Server {
         Ok(Self {
             gateway: Edge::start(listener, entrance, proxy)
                 .map_err(|error| Obstacle::Bind("listen", boot.listen, error))?,
-            admin: Edge::start(admin_listener, admin_entrance(&boot.limits)?, Arc::new(admin))
-                .map_err(|error| Obstacle::Bind("admin.listen", boot.admin, error))?,
+            admin: Edge::start(
+                admin_listener,
+                plain_entrance(&boot.limits, ADMIN_CONNECTIONS)?,
+                Arc::new(admin),
+            )
+            .map_err(|error| Obstacle::Bind("admin.listen", boot.admin, error))?,
+            redirect,
             generations,
             reloader,
             audit,
@@ -97,16 +117,22 @@ impl Server {
         self.admin.address()
     }
 
+    /// Where clients come without TLS, if they may.
+    pub(crate) fn redirect(&self) -> Option<SocketAddr> {
+        self.redirect.as_ref().map(Edge::address)
+    }
+
     /// Takes over what changes, and ends only when something that must run for ever has broken. Without
     /// that keys would never grow old, nobody could be turned away any more, or nobody would hear who
     /// knocks.
     pub(crate) async fn run(&mut self) {
         loop {
-            let Self { gateway, admin, generations, reloader, .. } = self;
+            let Self { gateway, admin, redirect, generations, reloader, .. } = self;
             let proposal = tokio::select! {
                 () = broken(generations.tasks()) => return,
                 () = gateway.broken() => return,
                 () = admin.broken() => return,
+                () = broken_if_any(redirect) => return,
                 proposal = proposed(reloader) => proposal,
             };
             let Some(reloader) = reloader else { continue };
@@ -121,6 +147,9 @@ impl Server {
     /// Says no to probes first, lets requests end, stops the rest last.
     pub(crate) async fn drain(mut self) {
         self.stopping.store(true, Ordering::Relaxed);
+        if let Some(redirect) = self.redirect {
+            redirect.drain(PATIENCE).await;
+        }
         let cut = self.gateway.drain(self.shutdown_timeout).await;
         if cut > 0 {
             tracing::warn!(connections = cut, "cut at the end of shutdown_timeout");
@@ -135,6 +164,13 @@ impl Server {
 async fn proposed(reloader: &mut Option<Reloader>) -> Proposal {
     match reloader {
         Some(reloader) => reloader.proposed().await,
+        None => pending().await,
+    }
+}
+
+async fn broken_if_any(edge: &mut Option<Edge>) {
+    match edge {
+        Some(edge) => edge.broken().await,
         None => pending().await,
     }
 }
@@ -169,11 +205,11 @@ fn proxy(gateway: Gateway, limits: &Limits) -> HttpProxy<Gateway> {
     proxy
 }
 
-fn admin_entrance(limits: &Limits) -> Result<Entrance, Obstacle> {
+fn plain_entrance(limits: &Limits, connections: usize) -> Result<Entrance, Obstacle> {
     Ok(Entrance {
         tls: None,
         proxies: TrustedProxies::default(),
-        limits: Limits { connections: ADMIN_CONNECTIONS, ..limits.clone() },
+        limits: Limits { connections, ..limits.clone() },
         traffic: Traffic::unseen()?,
     })
 }
@@ -195,6 +231,8 @@ const BACKLOG: i32 = 1024;
 const POOL: usize = 1024;
 const H2_STREAMS: u32 = 100;
 const ADMIN_CONNECTIONS: usize = 64;
+/// Each is over after one answer.
+const REDIRECT_CONNECTIONS: usize = 64;
 
 #[cfg(test)]
 mod tests {

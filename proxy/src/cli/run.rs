@@ -54,6 +54,9 @@ async fn serve(config: Config, path: PathBuf, text: String) -> ExitCode {
         Err(why) => return refuse(&why),
     };
     tracing::info!(gateway = %server.gateway(), admin = %server.admin(), "listening");
+    if let Some(address) = server.redirect() {
+        tracing::info!(redirect = %address, "leading plain HTTP to https");
+    }
     let code = tokio::select! {
         () = told => ExitCode::SUCCESS,
         () = server.run() => {

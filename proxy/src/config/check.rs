@@ -19,6 +19,7 @@ mod issuer;
 mod limits;
 mod policy;
 mod proxies;
+mod redirect;
 mod session;
 mod site;
 pub(super) mod value;
@@ -47,6 +48,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
     let door = site::Door { listen, admin, speaks_tls };
     let sites = site::all(&mut root, &door);
+    let redirect = redirect::listen(&mut root, [listen, admin], sites.as_deref());
     let issuers = issuer::all(&mut root, sites.as_ref().is_some_and(|sites| sites.len() > 1));
     let revocations = revocations(&mut root);
     let dpop = dpop::rules(&mut root);
@@ -58,6 +60,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     Some(Config {
         boot: Boot {
             listen,
+            redirect,
             tls: tls.clone(),
             proxies,
             admin,

@@ -77,6 +77,8 @@ impl Config {
 pub struct Boot {
     /// Where clients connect.
     pub listen: SocketAddr,
+    /// Where they come without TLS, to be led to the listener that speaks it.
+    pub redirect: Option<SocketAddr>,
     /// How their connections are secured.
     pub tls: Tls,
     /// Who stands in front of the listener.
@@ -100,6 +102,7 @@ impl Boot {
     pub fn differences(&self, other: &Self) -> Vec<&'static str> {
         let same = [
             ("listen", self.listen == other.listen),
+            ("redirect", self.redirect == other.redirect),
             ("tls", self.tls == other.tls),
             ("trusted_proxies", self.proxies == other.proxies),
             ("admin", self.admin == other.admin),

@@ -21,6 +21,7 @@ pub(crate) mod list;
 mod material;
 mod metadata;
 mod origin;
+pub(crate) mod plain;
 pub mod proof;
 pub(crate) mod response;
 pub mod revocation;

@@ -50,6 +50,7 @@ struct Metrics {
     failed_conditions: IntCounterVec,
     audit: AuditCounts,
     injections: IntCounterVec,
+    plain: IntCounterVec,
 }
 
 impl Recorder {
@@ -94,6 +95,12 @@ impl Recorder {
                 "Pods that the webhook was asked about, by what became of them.",
                 &["result"],
             )?,
+            plain: counters(
+                &all,
+                "postern_plain_requests_total",
+                "Requests that came without TLS to be led to https, by what became of them.",
+                &["result"],
+            )?,
             registry: all,
         })))
     }
@@ -130,6 +137,11 @@ impl Recorder {
     /// A pod that the webhook was asked about.
     pub(crate) fn injection(&self, result: &'static str) {
         self.0.injections.with_label_values(&[result]).inc();
+    }
+
+    /// A request that came without TLS to where clients are led to https.
+    pub(crate) fn plain(&self, result: &'static str) {
+        self.0.plain.with_label_values(&[result]).inc();
     }
 
     pub(crate) fn traffic(&self) -> Traffic {

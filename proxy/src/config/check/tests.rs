@@ -687,3 +687,18 @@ fn an_audit_needs_a_place_and_a_chain_a_file() {
         assert!(told.contains(&format!(": {key}")), "{audit}: {told}");
     }
 }
+
+#[test]
+fn plain_http_is_led_to_https_from_an_address_of_its_own() {
+    let with = |listen: &str| format!("tls: off\nredirect: {{listen: '{listen}'}}");
+    let good = Config::parse(&GOOD.replace("tls: off", &with("127.0.0.1:8080"))).unwrap();
+    assert_eq!(good.boot.redirect, Some("127.0.0.1:8080".parse().unwrap()));
+    for taken in ["127.0.0.1:8443", "0.0.0.0:9464", "here"] {
+        refuses("tls: off", &with(taken), 3, "redirect.listen");
+    }
+    refuses("tls: off", "tls: off\nredirect: {}", 3, "redirect.listen");
+    let plain = GOOD.replace("https://mcp.example/mcp", "http://localhost:8443/mcp");
+    let plain = plain.replace("tls: off", &with("127.0.0.1:8080"));
+    let message = Config::parse(&plain).unwrap_err().to_string();
+    assert!(message.contains("nowhere to lead clients"), "{message}");
+}

@@ -35,7 +35,7 @@ impl ServeHttp for Redirect {
             let peer = caller.map(|caller| caller.introduced.unwrap_or(caller.peer).to_string());
             tracing::warn!(peer, "a token was sent in the clear: whoever gave it should revoke it");
         }
-        let answer = answer(&plain).unwrap_or_default();
+        let answer = answer(&plain).unwrap_or_else(|_| broken());
         if let Some(connection) = &connection {
             connection.request_done();
         }
@@ -50,6 +50,13 @@ fn outcome(plain: &Plain) -> &'static str {
         Plain::Misdirected => "foreign_host",
         Plain::Misframed(_) => "refused",
     }
+}
+
+/// Where a header cannot be made: nothing is said rather than the wrong thing.
+fn broken() -> Response<Vec<u8>> {
+    let mut answer = Response::default();
+    *answer.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    answer
 }
 
 fn answer(plain: &Plain) -> http::Result<Response<Vec<u8>>> {

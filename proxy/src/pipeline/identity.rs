@@ -62,7 +62,7 @@ impl Expected<'_> {
         }
         self.check_audience(&claims)?;
         self.check_times(&claims, now)?;
-        if !claims.text("sub").is_some_and(|subject| !subject.is_empty()) {
+        if claims.text("sub").is_none_or(str::is_empty) {
             return Err(NotOurs::Claim("sub"));
         }
         let nonce = claims.text("nonce").unwrap_or_default();
@@ -244,9 +244,10 @@ mod tests {
     #[track_caller]
     fn refuses(why: NotOurs, name: &str, value: Value) {
         let mut draft = Draft::new();
-        match value {
-            Value::Null => drop(draft.claims.as_object_mut().unwrap().remove(name)),
-            value => draft.claims[name] = value,
+        if value.is_null() {
+            draft.claims.as_object_mut().unwrap().remove(name);
+        } else {
+            draft.claims[name] = value;
         }
         assert_eq!(draft.judged_at(NOW), Err(why), "{name}");
     }

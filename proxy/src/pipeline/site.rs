@@ -190,19 +190,22 @@ impl Site {
 }
 
 fn landing(site: &config::Site, metadata: &Metadata, rules: &Rules) -> Bytes {
-    let mut document = json!({
+    let origin = site.resource.origin();
+    let mut endpoints = json!({
+        "mcp": site.resource.as_str(),
+        "protected_resource_metadata": metadata.url(),
+        "health": format!("{origin}/healthz"),
+    });
+    let login = rules.front.as_ref().and_then(|front| front.login.as_ref());
+    let here = login.filter(|login| login.resource == site.resource);
+    if let (Some(_), Some(endpoints)) = (here, endpoints.as_object_mut()) {
+        endpoints.insert("login".to_owned(), format!("{origin}/login").into());
+    }
+    let document = json!({
         "name": site.name.as_deref().unwrap_or("postern"),
         "gateway": "postern",
         "version": env!("CARGO_PKG_VERSION"),
-        "endpoints": {
-            "mcp": site.resource.as_str(),
-            "protected_resource_metadata": metadata.url(),
-            "health": format!("{}/healthz", site.resource.origin()),
-        },
+        "endpoints": endpoints,
     });
-    let login = rules.front.as_ref().and_then(|front| front.login.as_ref());
-    if login.is_some_and(|login| login.resource == site.resource) {
-        document["endpoints"]["login"] = format!("{}/login", site.resource.origin()).into();
-    }
     document.to_string().into()
 }

@@ -29,7 +29,7 @@ pub enum Through {
         scopes: Vec<String>,
     },
     /// A broker in front of it, with a dialect of its own.
-    Broker(Broker),
+    Broker(Box<Broker>),
 }
 
 /// Our own name at an issuer, and what proves it.

@@ -59,17 +59,17 @@ pub(super) async fn redeem(login: &Login, broker: &Broker, code: &str) -> Result
     let callback = &login.rules.redirect_uri;
     url.query_pairs_mut().append_pair("code", code).append_pair("callback_url", callback);
     let answer = ask(login, broker, &url, Sent::NoJson).await?;
-    read(answer, Refused::Code)
+    read(&answer, Refused::Code)
 }
 
 /// Tokens for a refresh token.
 pub(super) async fn renew(login: &Login, broker: &Broker, token: &str) -> Result<Tokens, Refused> {
     let body = json!({ "refresh_token": token }).to_string();
     let answer = ask(login, broker, &broker.refresh, Sent::Json(body)).await?;
-    read(answer, Refused::RefreshToken)
+    read(&answer, Refused::RefreshToken)
 }
 
-fn read(answer: Document, refusal: Refused) -> Result<Tokens, Refused> {
+fn read(answer: &Document, refusal: Refused) -> Result<Tokens, Refused> {
     if answer.status == StatusCode::OK {
         return Tokens::read(&answer.body, Kind::Understood).map_err(Refused::Answer);
     }

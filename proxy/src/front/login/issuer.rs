@@ -119,12 +119,11 @@ pub(super) async fn believe(
 fn question(client: &OwnClient, grant: &[(&str, &str)]) -> Question {
     let mut form = Serializer::new(String::new());
     form.extend_pairs(grant);
-    let authorization = match &client.secret {
-        Some((secret, how)) => credentials::show(&mut form, &client.id, secret.expose(), *how),
-        None => {
-            form.append_pair("client_id", &client.id);
-            None
-        }
+    let authorization = if let Some((secret, how)) = &client.secret {
+        credentials::show(&mut form, &client.id, secret.expose(), *how)
+    } else {
+        form.append_pair("client_id", &client.id);
+        None
     };
     let headers = authorization.map(|value| (header::AUTHORIZATION, value));
     Question {

@@ -24,7 +24,7 @@ pub(super) fn rules(front: &mut Section<'_>, sites: Option<&[Site]>) -> Option<L
                     section.ignore(key);
                 }
             }
-            broker_rules(&mut broker).map(Through::Broker)
+            broker_rules(&mut broker).map(Box::new).map(Through::Broker)
         }
         None => issuer(&mut section, site),
     };

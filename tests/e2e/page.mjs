@@ -199,7 +199,11 @@ async function logIn(url, pictures) {
   const page = await browser.newPage();
   page.setDefaultTimeout(TIMEOUT_MS);
   const complaints = [];
-  page.on("console", (message) => complaints.push(message.text()));
+  // Of what our own pages do; that some are refusals is no complaint.
+  page.on("console", (message) => {
+    const ours = message.location().url.startsWith(origin);
+    if (ours && !message.text().startsWith("Failed to load")) complaints.push(message.text());
+  });
   page.on("pageerror", (error) => complaints.push(String(error)));
   await page.clock.install();
   await page.goto(url);

@@ -107,7 +107,7 @@ fn secret(id: &str, name: &str, value: &str, first: &str) -> String {
         "<div class=\"row\"><input id=\"{id}\" aria-label=\"{name}\" type=\"text\" readonly data-secret \
          autocomplete=\"off\" spellcheck=\"false\" value=\"{value}\">\n\
          <button type=\"button\" {first} data-copies=\"{id}\" aria-label=\"Copy {name}\" hidden>Copy</button>\n\
-         <button type=\"button\" data-shows=\"{id}\" hidden>Show</button></div>\n"
+         <button type=\"button\" data-shows=\"{id}\" aria-controls=\"{id}\" hidden>Show</button></div>\n"
     )
 }
 

@@ -122,13 +122,15 @@ impl Refused {
             | Self::Internal => {
                 "You cannot mend this. Tell whoever runs this gateway, and give them the code below."
             }
+            Self::Nothing | Self::Used => {
+                "A token is shown once, and not kept. Begin again if you want another: you may not even \
+                 need to type your password."
+            }
             Self::Muddled
-            | Self::Nothing
             | Self::NoCode
             | Self::NoRefreshToken
             | Self::NotJson
             | Self::Expired
-            | Self::Used
             | Self::Denied
             | Self::Code
             | Self::RefreshToken => {

@@ -22,6 +22,7 @@ function forget() {
   }
   for (const part of find("[data-while]")) part.hidden = true;
   for (const part of find("[data-after]")) part.hidden = false;
+  said.textContent = "";
   clearInterval(ticking);
 }
 

@@ -58,4 +58,5 @@ mod stop;
 mod stream;
 mod tls;
 mod upgrade;
+mod upstreams;
 mod validate;

@@ -32,9 +32,14 @@ fn begin(world: &World, token: &str) -> String {
 
 #[track_caller]
 fn goes_on(world: &World, method: &str, token: &str, held: &str) {
+    goes_on_at(&world.upstream, world, method, token, held);
+}
+
+#[track_caller]
+fn goes_on_at(upstream: &Upstream, world: &World, method: &str, token: &str, held: &str) {
     let response = send(world, method, token, &[("Mcp-Session-Id", held)]);
     assert_eq!(response.status, 200, "{method} {response:?}");
-    let seen = world.upstream.next();
+    let seen = upstream.next();
     assert!(seen.head.starts_with(method), "{}", seen.head);
     assert_eq!(seen.values("mcp-session-id"), [BACKENDS], "as the backend calls it");
 }
@@ -119,18 +124,25 @@ fn replicas_and_restarts_know_the_sessions_of_a_shared_key() {
     let world = World::with(SHARED_KEY);
     let ada = world.issuer.token();
     let held = begin(&world, &ada);
-    let World { issuer, proxy, .. } = world;
+    let World { issuer, upstream, proxy, .. } = world;
     drop(proxy);
-    let [one, two] = [&issuer; 2].map(|issuer| {
-        let trusted = format!("{SHARED_KEY}\nissuers: [{{issuer: '{}'}}]", issuer.url());
+    // A session is at a server, which all of them call by the same address.
+    let (url, address) = (issuer.url(), upstream.address());
+    let [one, two] = [(); 2].map(|()| {
+        let trusted = format!(
+            "{SHARED_KEY}\nissuers: [{{issuer: '{url}'}}]\nupstream: {{address: '{address}'}}"
+        );
         let world = World::unready(Issuer::start(), &trusted);
         wait_until("the proxy is ready", || world.is_ready());
         world
     });
-    goes_on(&one, "POST", &ada, &held);
-    goes_on(&two, "POST", &ada, &held);
-    let held = begin(&two, &ada);
-    goes_on(&one, "DELETE", &ada, &held);
+    let goes_on = |world: &World, method| goes_on_at(&upstream, world, method, &ada, &held);
+    goes_on(&one, "POST");
+    goes_on(&two, "POST");
+    let begun = send(&two, "POST", &ada, &[("x-answer", BEGIN)]);
+    assert_eq!(begun.header("mcp-session-id"), held);
+    upstream.next();
+    goes_on(&one, "DELETE");
 }
 
 #[test]

@@ -10,13 +10,13 @@ use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_http::RequestHeader;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::config::Source;
 use crate::edge::Connection;
 use crate::record::{Format, Recorder};
 use crate::reload::{Report, Reports};
-use crate::snapshot::Live;
+use crate::snapshot::{Live, Snapshot};
 
 /// What operators and probes may ask.
 pub(crate) struct Admin {
@@ -24,6 +24,8 @@ pub(crate) struct Admin {
     /// Where the rules come from; none if they never change.
     pub(crate) reports: Option<Arc<Reports>>,
     pub(crate) recorder: Recorder,
+    /// Set once there was somewhere to send requests to.
+    pub(crate) has_looked: AtomicBool,
     /// Set once we are told to stop, so that nobody sends us more.
     pub(crate) stopping: Arc<AtomicBool>,
 }
@@ -56,6 +58,7 @@ impl Admin {
 
     fn metrics(&self, format: Format) -> http::Result<Response<Vec<u8>>> {
         let memory = self.live.pin().pipeline.memory();
+        self.recorder.upstreams(&self.live.pin().pools.standings());
         self.recorder.verdicts(memory.verdicts, memory.evicted);
         match self.recorder.exposition(format) {
             Ok(text) => {
@@ -82,10 +85,17 @@ impl Admin {
         }
     }
 
+    /// Whether each backend's name was looked up once. What becomes of backends later, and that one is down,
+    /// is no reason to send nobody here: others may be up, and who asks is told.
+    fn has_looked(&self, snapshot: &Snapshot) -> bool {
+        let looked = snapshot.pools.are_known();
+        self.has_looked.fetch_or(looked, Ordering::Relaxed) || looked
+    }
+
     fn ready(&self) -> http::Result<Response<Vec<u8>>> {
         let snapshot = self.live.pin();
         let stopping = self.stopping.load(Ordering::Relaxed);
-        let ready = snapshot.issuers.is_ready() && !stopping;
+        let ready = snapshot.issuers.is_ready() && self.has_looked(&snapshot) && !stopping;
         let issuers: Vec<_> = snapshot
             .issuers
             .holders()
@@ -113,6 +123,7 @@ impl Admin {
             "ready": ready,
             "stopping": stopping,
             "issuers": issuers,
+            "upstreams": upstreams(&snapshot),
             "config": self.report().as_deref(),
         });
         reply(status, JSON, detail.to_string().into())
@@ -137,6 +148,19 @@ impl ServeHttp for Admin {
         }
         answer
     }
+}
+
+fn upstreams(snapshot: &Snapshot) -> Vec<Value> {
+    let backends = snapshot.pools.iter().flat_map(|pool| pool.backends().to_vec());
+    let shown = backends.map(|backend| {
+        json!({
+            "upstream": &**backend.name(),
+            "address": backend.address(),
+            "state": if backend.is_up() { "up" } else { "down" },
+            "open": backend.open(),
+        })
+    });
+    shown.collect()
 }
 
 fn reply(status: StatusCode, kind: &str, body: Vec<u8>) -> http::Result<Response<Vec<u8>>> {

@@ -22,7 +22,7 @@ use crate::reason::Reason;
 use crate::record::{OpenStream, Outcome};
 use crate::snapshot::Snapshot;
 use crate::stream::{Events, Watch};
-use crate::upstream::Line;
+use crate::upstream::{Backend, Hold, Line, Patience, Pool};
 
 /// One request, start to finish, under one snapshot.
 pub(crate) struct Exchange {
@@ -34,6 +34,13 @@ pub(crate) struct Exchange {
     pub(crate) awaited: Option<Body>,
     /// The page that may read the answer.
     pub(crate) page: Option<HeaderValue>,
+    /// Its place at the server that it goes to.
+    pub(crate) hold: Option<Hold>,
+    /// Where it has been in vain.
+    pub(crate) tried: Vec<Arc<Backend>>,
+    tries: u8,
+    /// Until an answer begins.
+    pub(crate) patience: Option<Patience>,
     pub(crate) line: Option<Arc<Line>>,
     pub(crate) watch: Option<Watch>,
     /// Counts it among the streams, if its answer is one.
@@ -81,6 +88,10 @@ impl Exchange {
             arrival: None,
             awaited: None,
             page: None,
+            hold: None,
+            tried: Vec::new(),
+            tries: 0,
+            patience: None,
             line: None,
             watch: None,
             open: None,
@@ -129,6 +140,24 @@ impl Exchange {
     pub(crate) fn site(&self) -> Result<&Site> {
         let site = self.snapshot.pipeline.site(self.permit()?);
         site.or_err(ErrorType::HTTPStatus(500), "a permit for no site")
+    }
+
+    /// The servers it may go to.
+    pub(crate) fn pool(&self) -> Option<&Arc<Pool>> {
+        self.snapshot.pool(self.permit().ok()?)
+    }
+
+    /// The server that it goes to.
+    pub(crate) fn backend(&self) -> Result<&Arc<Backend>> {
+        let hold = self.hold.as_ref().or_err(ErrorType::HTTPStatus(500), "a request to nowhere")?;
+        Ok(hold.backend())
+    }
+
+    /// Has it sent once more, unless it was often enough.
+    pub(crate) fn begin_again(&mut self) -> bool {
+        self.tries = self.tries.saturating_add(1);
+        self.body_bytes = 0;
+        self.tries < MOST_TRIES
     }
 
     /// Counts what the client sends, up to what it may.
@@ -214,3 +243,5 @@ impl Exchange {
 }
 
 const MOST_EARLY_HEADS: u8 = 100;
+/// To more servers no request is sent: who is told of trouble soon can do something about it.
+const MOST_TRIES: u8 = 3;

@@ -9,7 +9,9 @@ mod failure;
 mod front;
 mod lists;
 mod log;
+mod place;
 mod streams;
+mod upward;
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
@@ -17,8 +19,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, EXPECT};
-use http::request::Parts;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
@@ -35,7 +35,6 @@ use crate::pipeline::answer::Answer;
 use crate::record::Recorder;
 use crate::snapshot::Live;
 use crate::stream::Changes;
-use crate::upstream::{Line, Peers};
 use arrive::Names;
 use downstream::DRAIN;
 
@@ -45,7 +44,6 @@ pub(crate) struct Gateway {
     changes: Changes,
     recorder: Recorder,
     audit: Audit,
-    peers: Peers,
     proxies: TrustedProxies,
     names: Names,
     body_timeout: Duration,
@@ -65,7 +63,6 @@ impl Gateway {
             changes,
             recorder,
             audit,
-            peers: Peers::new(boot.limits.body_timeout),
             proxies: boot.proxies.clone(),
             names: Names::default(),
             body_timeout: boot.limits.body_timeout,
@@ -111,6 +108,7 @@ impl ProxyHttp for Gateway {
             Some(why) => Decision::Answer(Answer::Misframed(why)),
             None => self.decide(session, exchange).await?,
         };
+        let decision = place::find(exchange, decision);
         let decision = audit::tell(&self.audit, session, exchange, decision);
         match decision {
             Decision::Forward(permit) => {
@@ -146,7 +144,31 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
         exchange.times.asked.get_or_insert_with(Instant::now);
-        self.peers.to(exchange.site()?.upstream()).map(Box::new)
+        exchange.permit()?;
+        Ok(Box::new(exchange.backend()?.peer()))
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        exchange: &mut Exchange,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        place::not_connected(exchange, &mut error);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        reused: bool,
+    ) -> Box<Error> {
+        place::broken(session, exchange, &mut error, reused);
+        error
     }
 
     async fn connected_to_upstream(
@@ -159,7 +181,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.permit()?;
-        exchange.line = Line::of(digest);
+        place::connected(exchange, digest);
         Ok(())
     }
 
@@ -169,26 +191,7 @@ impl ProxyHttp for Gateway {
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        let permit = exchange.permit()?;
-        // Taken apart once: pingora keeps each name a second time, as it was spelt, and looks both
-        // up at every change. Put together again, the target is the path that was judged.
-        let blank = http::Request::new(()).into_parts().0;
-        let mut parts = Parts::from(std::mem::replace(request, blank.into()));
-        exchange.site()?.relay().rewrite(&mut parts.headers, permit, exchange.arrival()?);
-        exchange
-            .site()?
-            .vouch(&mut parts.headers, permit, exchange.arrival()?, now())
-            .or_err(ErrorType::InternalError, "cannot sign for the upstream")?;
-        if exchange.body.is_some() {
-            // The client has had its leave.
-            parts.headers.remove(EXPECT);
-        }
-        if exchange.site()?.cuts(permit, session.req_header()) {
-            // What is to be read must not come compressed.
-            parts.headers.remove(ACCEPT_ENCODING);
-        }
-        *request = parts.into();
-        Ok(())
+        upward::rewrite(session, request, exchange)
     }
 
     async fn response_filter(
@@ -199,6 +202,8 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         if response.status.is_informational() {
             exchange.count_early_head()?;
+        } else {
+            place::answered(exchange)?;
         }
         exchange.times.said = Some(Instant::now());
         downstream::pass_on(response, exchange)?;
@@ -232,6 +237,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.permit()?;
+        place::goes_on(exchange);
         if let Some(read) = &exchange.body {
             *body = Some(read.clone());
             return Ok(());
@@ -251,18 +257,7 @@ impl ProxyHttp for Gateway {
         error: &Error,
         exchange: &mut Exchange,
     ) -> FailToProxy {
-        let answer = failure::answer(error);
-        let mut error_code = 0;
-        // A "100 Continue" is no answer yet.
-        let unanswered =
-            session.response_written().is_none_or(|head| head.status.is_informational());
-        if let Some(answer) = answer.filter(|_| unanswered) {
-            session.set_keepalive(None);
-            // A client that is gone by now needs no answer.
-            drop(downstream::answer(session, exchange, answer).await);
-            error_code = session.response_written().map_or(0, |response| response.status.as_u16());
-        }
-        FailToProxy { error_code, can_reuse_downstream: false }
+        failure::tell(session, error, exchange).await
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {

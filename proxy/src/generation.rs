@@ -19,12 +19,14 @@ use crate::revoke::{NoList, Orders, Watcher};
 use crate::snapshot::{Live, Parts, Snapshot};
 use crate::stream::Changes;
 use crate::trust::{Minders, Trust};
+use crate::upstream::{Fleet, Pools};
 
 /// The generation in force, and what the next one is made of.
 pub(crate) struct Generations {
     boot: Boot,
     makings: Makings,
     minders: Minders,
+    fleet: Fleet,
     outbound: Outbound,
     /// What the issuer of the OAuth front says of itself.
     description: Option<Arc<Description>>,
@@ -45,13 +47,16 @@ impl Generations {
         let mut minders = Minders::new(outbound.clone(), makings.recorder.clone());
         let trust = minders.mind(&rules.issuers, &mut tasks);
         minders.only(trust.clone(), &mut tasks);
+        let mut fleet = Fleet::new(boot.limits.body_timeout, makings.recorder.clone());
+        let pools = fleet.tend(&rules.sites, &mut tasks);
+        fleet.only(pools.clone());
         let (list, watching) = watcher.run();
         tasks.spawn(watching);
         let description = describe(None, rules, outbound, &mut tasks);
         let front = makings.front(rules, description.as_ref(), outbound, &trust);
-        let live = Arc::new(Live::new(makings.snapshot(rules, trust, front)));
+        let live = Arc::new(Live::new(makings.snapshot(rules, trust, pools, front)));
         let (boot, outbound) = (boot.clone(), outbound.clone());
-        Self { boot, makings, minders, outbound, description, list, tasks, live }
+        Self { boot, makings, minders, fleet, outbound, description, list, tasks, live }
     }
 
     /// The next one: all of it, or nothing of it and why. What can fail comes first.
@@ -62,17 +67,20 @@ impl Generations {
             return Err(NotTaken::NeedsRestart(changed.join(", ")));
         }
         let trust = self.minders.mind(&rules.issuers, &mut self.tasks);
+        let pools = self.fleet.tend(&rules.sites, &mut self.tasks);
         // The tokens of an issuer that has just come are not turned away if it answers soon.
-        drop(timeout(FIRST_LOOK, all_ready(&trust)).await);
+        drop(timeout(FIRST_LOOK, all_ready(&trust, &pools)).await);
         if let Err(why) = self.list.watch(rules).await {
             self.minders.let_go(&trust);
+            self.fleet.let_go(&pools);
             return Err(why.into());
         }
         self.minders.only(trust.clone(), &mut self.tasks);
         let known = self.description.take();
         self.description = describe(known, rules, &self.outbound, &mut self.tasks);
         let front = self.makings.front(rules, self.description.as_ref(), &self.outbound, &trust);
-        self.live.swap(self.makings.snapshot(rules, trust, front));
+        self.live.swap(self.makings.snapshot(rules, trust, pools.clone(), front));
+        self.fleet.only(pools);
         Ok(())
     }
 
@@ -109,8 +117,8 @@ fn describe(
     }
 }
 
-async fn all_ready(trust: &Trust) {
-    while !trust.holders().all(KeyHolder::is_ready) {
+async fn all_ready(trust: &Trust, pools: &Pools) {
+    while !trust.holders().all(KeyHolder::is_ready) || !pools.are_known() {
         sleep(OFTEN).await;
     }
 }
@@ -160,9 +168,15 @@ impl Makings {
         Front::new(rules, front::Surroundings { description, outbound, issuers, used, secret })
     }
 
-    fn snapshot(&self, rules: &Rules, issuers: Trust, front: Option<Front>) -> Snapshot {
+    fn snapshot(
+        &self,
+        rules: &Rules,
+        issuers: Trust,
+        pools: Pools,
+        front: Option<Front>,
+    ) -> Snapshot {
         let (revocations, ledger) = (Arc::clone(&self.revocations), Arc::clone(&self.ledger));
-        Snapshot::new(rules, &self.limits, Parts { issuers, revocations, ledger, front })
+        Snapshot::new(rules, &self.limits, Parts { issuers, pools, revocations, ledger, front })
     }
 }
 

@@ -140,6 +140,8 @@ reasons! {
     FrontUnavailable = "front_unavailable",
 
     NoAudit = "no_audit",
+    BackendDown = "backend_down",
+    BackendFull = "backend_full",
     BadGateway = "bad_gateway",
     BadList = "bad_list",
     GatewayTimeout = "gateway_timeout",

@@ -71,6 +71,7 @@ impl Server {
             live: Arc::clone(live),
             reports: reloader.as_ref().map(Reloader::reports),
             recorder: recorder.clone(),
+            has_looked: AtomicBool::new(false),
             stopping: Arc::clone(&stopping),
         };
 

@@ -6,17 +6,22 @@ use arc_swap::ArcSwap;
 
 use crate::config::{Limits, Rules};
 use crate::front::Front;
+use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::Bounds;
 use crate::pipeline::proof::Ledger;
 use crate::pipeline::revocation::Revocations;
 use crate::pipeline::{Cells, Pipeline};
 use crate::trust::Trust;
+use crate::upstream::{Pool, Pools};
 
 /// One consistent generation of the rules, ready to use. Immutable.
 pub(crate) struct Snapshot {
     pub(crate) pipeline: Pipeline,
     pub(crate) body_bytes: usize,
     pub(crate) issuers: Trust,
+    pub(crate) pools: Pools,
+    /// Of each site, by its number.
+    backends: Vec<Option<Arc<Pool>>>,
     /// If anything of it is turned on.
     pub(crate) front: Option<Front>,
 }
@@ -24,11 +29,17 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// Of the rules, and of what others look after.
     pub(crate) fn new(rules: &Rules, limits: &Limits, parts: Parts) -> Self {
-        let Parts { issuers, revocations, ledger, front } = parts;
+        let Parts { issuers, pools, revocations, ledger, front } = parts;
         let keyrings = issuers.holders().map(|holder| Arc::clone(&holder.keyring)).collect();
         let cells = Cells { keyrings, revocations, ledger };
         let pipeline = pipeline(rules, limits, &cells);
-        Self { pipeline, body_bytes: limits.body_bytes, issuers, front }
+        let backends = pipeline.upstreams().map(|upstream| pools.of(upstream)).collect();
+        Self { pipeline, body_bytes: limits.body_bytes, issuers, pools, backends, front }
+    }
+
+    /// The servers that a permitted request may go to.
+    pub(crate) fn pool(&self, permit: &Permit) -> Option<&Arc<Pool>> {
+        self.backends.get(permit.site())?.as_ref()
     }
 }
 
@@ -36,6 +47,8 @@ impl Snapshot {
 pub(crate) struct Parts {
     /// Those of the rules, in their order.
     pub(crate) issuers: Trust,
+    /// Those of the rules' sites.
+    pub(crate) pools: Pools,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) front: Option<Front>,

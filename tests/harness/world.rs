@@ -61,11 +61,25 @@ impl World {
 
     /// Not waiting for the issuer's keys.
     pub(crate) fn unready(issuer: Issuer, settings: &str) -> Self {
+        Self::run_by(postern(), issuer, settings)
+    }
+
+    /// On a machine whose names are in this file, and nowhere else.
+    pub(crate) fn naming(hosts: &Path, settings: &str) -> Self {
+        let mut inside = Command::new("unshare");
+        // Its own view of the file system, which needs no rights of the user's.
+        let script = "mount --bind \"$0\" /etc/hosts && exec \"$@\"";
+        inside.args(["-rm", "sh", "-c", script]).arg(hosts).arg(postern().get_program());
+        let world = Self::run_by(inside, Issuer::start(), settings);
+        wait_until("the proxy is ready", || world.is_ready());
+        world
+    }
+
+    fn run_by(mut proxy: Command, issuer: Issuer, settings: &str) -> Self {
         let upstream = Upstream::start();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("postern.yaml");
         fs::write(&path, configuration(&issuer, &upstream, settings)).unwrap();
-        let mut proxy = postern();
         proxy.args(["run", "--config"]).arg(&path).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut proxy = Process(proxy.spawn().unwrap());
         let log = follow(&mut proxy.0);

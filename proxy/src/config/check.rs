@@ -22,6 +22,7 @@ mod proxies;
 mod redirect;
 mod session;
 mod site;
+mod upstream;
 pub(super) mod value;
 
 /// Every check there is; none comes later.

@@ -17,6 +17,7 @@ mod secret;
 mod site;
 mod source;
 mod units;
+mod upstream;
 
 use std::fs;
 use std::net::SocketAddr;
@@ -38,8 +39,10 @@ pub use policy::{Lists, Need, Over, Pattern, Policy, Rule, Targets};
 pub use proxies::{ClientFrom, TrustedProxies};
 pub use rate::{Rate, Rates};
 pub use secret::{Secret, files as files_meant};
-pub use site::{Authorization, Forward, Origins, Site, Upstream};
+pub use site::{Authorization, Forward, Origins, Site};
 pub use source::{ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Source};
+pub(crate) use upstream::is_loopback;
+pub use upstream::{Address, Check, Upstream};
 
 /// Everything an operator decides.
 #[derive(Clone, Debug)]

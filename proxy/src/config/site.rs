@@ -1,12 +1,9 @@
 //! One protected resource: where it is, who may read it from a page, and what stands behind it.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
-
 use http::HeaderName;
 use url::Url;
 
-use super::{ClaimPath, Policy, Resource, Scope};
+use super::{ClaimPath, Policy, Resource, Scope, Upstream};
 
 /// A resource and everything that is its own.
 #[derive(Clone, Debug)]
@@ -55,15 +52,6 @@ pub enum Origins {
     Any,
     /// These, each as browsers spell it.
     Only(Vec<String>),
-}
-
-/// Where permitted requests go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Upstream {
-    /// Plain HTTP over TCP.
-    Tcp(SocketAddr),
-    /// Plain HTTP over a unix socket.
-    Unix(PathBuf),
 }
 
 /// What the upstream hears about the caller.

@@ -50,7 +50,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::config::{Config, Upstream};
+    use crate::config::{Address, Config};
 
     #[test]
     fn the_gateway_accepts_them() {
@@ -68,8 +68,8 @@ mod tests {
         let config = Config::parse(&settings.yaml()).unwrap();
         assert_eq!(config.rules.sites[0].resource.as_str(), Settings::resource(8443));
         assert_eq!(
-            config.rules.sites[0].upstream,
-            Upstream::Unix("/tmp/postern-x/backend.sock".into())
+            config.rules.sites[0].upstream.addresses,
+            [Address::Unix("/tmp/postern-x/backend.sock".into())]
         );
     }
 }

@@ -73,6 +73,8 @@ pub(super) fn of(answer: &Answer, case: &Case) -> Finding {
         | Answer::Preflight(_)
         | Answer::ProofsFull
         | Answer::NoAudit(_)
+        | Answer::BackendDown(_)
+        | Answer::BackendFull(_)
         | Answer::BadGateway
         | Answer::GatewayTimeout
         | Answer::Internal => Finding::default(),

@@ -9,7 +9,6 @@ use super::finding::{self, Finding};
 use super::step::Step;
 use super::words::wrapped;
 use super::{Case, Verdict, passed};
-use crate::config::Upstream;
 use crate::reason::{About, Reason};
 
 /// What came of a request, and why.
@@ -79,10 +78,7 @@ impl Account {
     /// The sentence of what passes says where to.
     fn with_upstream(mut self, case: &Case) -> Self {
         if let (Ending::Passes, Some(site)) = (self.ending, &case.site) {
-            self.finding.found = Some(match &site.upstream {
-                Upstream::Tcp(address) => format!("goes to {address}"),
-                Upstream::Unix(path) => format!("goes to unix:{}", path.display()),
-            });
+            self.finding.found = Some(format!("goes to {}", site.upstream));
         }
         self
     }

@@ -108,9 +108,12 @@ impl Step {
             Answer::UnknownSession(_) => Self::Session,
             Answer::Throttled(..) if answer.reason() == Reason::TooManyFailures => Self::Token,
             Answer::Throttled(..) => Self::Limits,
-            Answer::NoAudit(_) | Answer::BadGateway | Answer::GatewayTimeout | Answer::Internal => {
-                return None;
-            }
+            Answer::NoAudit(_)
+            | Answer::BackendDown(_)
+            | Answer::BackendFull(_)
+            | Answer::BadGateway
+            | Answer::GatewayTimeout
+            | Answer::Internal => return None,
         })
     }
 }

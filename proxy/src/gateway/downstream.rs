@@ -11,7 +11,6 @@ use pingora_proxy::Session;
 use tokio::time::timeout;
 
 use crate::exchange::Exchange;
-use crate::pipeline::Site;
 use crate::pipeline::answer::{Answer, DPOP_NONCE};
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::{self, Misframed};
@@ -106,7 +105,7 @@ pub(super) fn pass_on(response: &mut ResponseHeader, exchange: &mut Exchange) ->
     if let Some(nonce) = permit.nonce() {
         headers.insert(DPOP_NONCE, nonce.clone());
     }
-    seal_session(headers, exchange.site()?, permit)?;
+    seal_session(headers, exchange, permit)?;
     finish(headers, exchange);
     exchange.amiss = amiss;
     *response = parts.into();
@@ -130,8 +129,8 @@ fn tidy(headers: &mut HeaderMap, status: StatusCode) {
 }
 
 /// Has the client hold a session by a name that is good for its caller alone.
-fn seal_session(headers: &mut HeaderMap, site: &Site, permit: &Permit) -> Result<()> {
-    let held = site.session(permit, headers);
+fn seal_session(headers: &mut HeaderMap, exchange: &Exchange, permit: &Permit) -> Result<()> {
+    let held = exchange.site()?.session(permit, headers, exchange.backend()?.tag());
     let held = held.or_err(ErrorType::InvalidHTTPHeader, "answer").map_err(Error::into_up)?;
     if let Some(held) = held {
         headers.insert(SESSION_ID, held);

@@ -2,6 +2,7 @@
 
 mod misframed;
 mod preflight;
+mod unplaced;
 
 use bytes::Bytes;
 use http::response::Builder;
@@ -73,6 +74,10 @@ pub enum Answer {
     Ambiguous,
     /// Malformed or too large.
     Misframed(Misframed),
+    /// 503: the server that must answer this is down, and may be back soon.
+    BackendDown(Option<Forbidden>),
+    /// 503: all servers have as much to do as they may.
+    BackendFull(Option<Forbidden>),
     /// The upstream cannot be reached.
     BadGateway,
     /// The upstream did not answer in time.
@@ -129,6 +134,8 @@ impl Answer {
             Self::NoIntrospection => unavailable(reply, "5", UNASKED),
             Self::NoAudit(_) => unavailable(reply, "5", UNRECORDED),
             Self::ProofsFull => unavailable(reply, ROOM_AFTER, &Unproven::Full.to_string()),
+            Self::BackendDown(_) => unavailable(reply, unplaced::RETRY, unplaced::DOWN),
+            Self::BackendFull(_) => unavailable(reply, unplaced::RETRY, unplaced::FULL),
             Self::Preflight(asked) => {
                 preflight::of_endpoint(reply, asked.as_ref()).body(Bytes::new())
             }
@@ -176,6 +183,8 @@ impl Answer {
             Self::WrongMethod(_) => Reason::WrongMethod,
             Self::Ambiguous => Reason::AmbiguousPath,
             Self::Misframed(why) => why.reason(),
+            Self::BackendDown(_) => Reason::BackendDown,
+            Self::BackendFull(_) => Reason::BackendFull,
             Self::BadGateway => Reason::BadGateway,
             Self::GatewayTimeout => Reason::GatewayTimeout,
             Self::Internal => Reason::Internal,
@@ -190,6 +199,8 @@ impl Answer {
         let (Self::InsufficientScope(_, who)
         | Self::Denied(who)
         | Self::NoAudit(who)
+        | Self::BackendDown(Some(who))
+        | Self::BackendFull(Some(who))
         | Self::Throttled(_, Some(who))) = self
         else {
             return None;
@@ -211,9 +222,12 @@ impl Answer {
             }
             Self::Unclear(why) => why.status(),
             Self::Throttled(spent, _) => spent.status(),
-            Self::NoKeys | Self::NoIntrospection | Self::NoAudit(_) | Self::ProofsFull => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoKeys
+            | Self::NoIntrospection
+            | Self::NoAudit(_)
+            | Self::ProofsFull
+            | Self::BackendDown(_)
+            | Self::BackendFull(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::UnknownSession(_) | Self::NotFound => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,

@@ -19,7 +19,7 @@ use super::headers::Stamped;
 use super::limit::Place;
 use super::list::{self, Unreadable};
 use super::proof::{Proofs, Proven, Unproven};
-use super::session;
+use super::session::{self, BackendTag, Session};
 use super::token::Principal;
 use crate::config::{Scope, Site};
 use facts::Setting;
@@ -189,7 +189,7 @@ impl Allowed {
 pub struct Permit {
     token: Proven,
     site: usize,
-    session: Option<HeaderValue>,
+    session: Option<Session>,
     ruling: Ruling,
     /// Counted for as long as the permit is held.
     _place: Option<Place>,
@@ -217,7 +217,7 @@ impl Permit {
     }
 
     /// Which site it is for.
-    pub(super) fn site(&self) -> usize {
+    pub(crate) fn site(&self) -> usize {
         self.site
     }
 
@@ -231,14 +231,19 @@ impl Permit {
         self.token.token().headers()
     }
 
-    /// The same, for a session of the caller's, by the name that the upstream has for it.
-    pub(super) fn within(self, session: HeaderValue) -> Self {
+    /// The same, for a session of the caller's.
+    pub(super) fn within(self, session: Session) -> Self {
         Self { session: Some(session), ..self }
     }
 
     /// The session that the request goes on with, by the upstream's name.
     pub(super) fn session(&self) -> Option<&HeaderValue> {
-        self.session.as_ref()
+        self.session.as_ref().map(|session| &session.id)
+    }
+
+    /// Where that session is.
+    pub(crate) fn backend(&self) -> Option<BackendTag> {
+        self.session.as_ref().map(|session| session.backend)
     }
 
     /// Whether the token is worth nothing to the upstream.

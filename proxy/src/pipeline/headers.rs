@@ -14,7 +14,7 @@ use super::claims::Claims;
 use super::session::SESSION_ID;
 use super::token::Principal;
 use super::trail::Arrival;
-use crate::config::{Authorization, ClaimPath, Forward, OWN_COOKIES, OWN_HEADERS, Site, Upstream};
+use crate::config::{Authorization, ClaimPath, Forward, OWN_COOKIES, OWN_HEADERS, Site};
 
 /// What one verified token adds to each of its requests: a value for each name that it says
 /// something about, in the order of [`names`]. Kept by the thousand, so all in one piece: a line for
@@ -115,7 +115,6 @@ pub(super) fn decode(value: &HeaderValue) -> Option<Cow<'_, str>> {
 pub struct Relay {
     ours: Box<[HeaderName]>,
     keep_token: bool,
-    host: HeaderValue,
     /// What clients dial, as the configuration says: what they say themselves could be anything.
     public_host: HeaderValue,
     public_scheme: HeaderValue,
@@ -129,14 +128,20 @@ impl Relay {
         Self {
             ours: names(&site.forward),
             keep_token: site.forward.authorization == Authorization::Keep,
-            host: host(&site.upstream),
             public_host: value(public_host),
             public_scheme: value(scheme),
         }
     }
 
-    /// Turns what the client said into what the upstream hears: strip, then set.
-    pub fn rewrite(&self, headers: &mut HeaderMap, permit: &Permit, arrival: &Arrival) {
+    /// Turns what the client said into what the upstream hears, which goes by the name of `host`: strip,
+    /// then set.
+    pub fn rewrite(
+        &self,
+        headers: &mut HeaderMap,
+        permit: &Permit,
+        arrival: &Arrival,
+        host: &HeaderValue,
+    ) {
         let dropped: Vec<HeaderName> =
             headers.keys().filter(|name| !self.passes(name)).cloned().collect();
         for name in dropped {
@@ -153,7 +158,7 @@ impl Relay {
         }
         headers.reserve(ADDED_TO_ALL + self.ours.len());
         // The name that clients dialled means nothing to the upstream.
-        headers.insert(HOST, self.host.clone());
+        headers.insert(HOST, host.clone());
         arrival.trail.write(headers);
         let address = arrival.address.to_string();
         headers.insert(FORWARDED_FOR, HeaderValue::try_from(address).unwrap_or(UNKNOWN));
@@ -229,14 +234,6 @@ fn is_own_cookie(crumb: &[u8]) -> bool {
     let name = crumb.trim_ascii_start();
     let name = name.strip_prefix(b"__Host-").unwrap_or(name);
     name.starts_with(OWN_COOKIES.as_bytes())
-}
-
-/// A backend on this machine expects to be called by a local name.
-fn host(upstream: &Upstream) -> HeaderValue {
-    match upstream {
-        Upstream::Unix(_) => LOCALHOST,
-        Upstream::Tcp(address) => HeaderValue::try_from(address.to_string()).unwrap_or(LOCALHOST),
-    }
 }
 
 /// Two names, the trace, and where the client is.

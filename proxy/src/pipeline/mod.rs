@@ -38,7 +38,7 @@ use http::HeaderValue;
 use http::header::{ACCESS_CONTROL_REQUEST_HEADERS, ORIGIN};
 use http::request::Parts;
 
-use crate::config::{self, Rules};
+use crate::config::{self, Rules, Upstream};
 use crate::keys::Keyring;
 use answer::Answer;
 use authenticate::{Memory, Rejected, Standing, UnknownKey};
@@ -211,6 +211,11 @@ impl Pipeline {
     /// Whether browsers are told never to come back without TLS.
     pub(crate) fn is_https_only(&self) -> bool {
         self.https_only
+    }
+
+    /// Where each site's requests go, by its number.
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Upstream> {
+        self.sites.iter().map(Site::upstream)
     }
 
     /// What is remembered of tokens.

@@ -39,30 +39,36 @@ impl Sessions {
     ) -> Result<Permit, UnknownSession> {
         let Some(held) = headers.get(SESSION_ID) else { return Ok(permit) };
         match self.open(held, permit.principal()) {
-            Some(id) => Ok(permit.within(id)),
+            Some(session) => Ok(permit.within(session)),
             // It means nothing in that era, and whatever it is goes no further than here.
             None if knows_no_sessions(headers) => Ok(permit),
             None => Err(UnknownSession(permit)),
         }
     }
 
-    /// What the client gets to hold instead of the id that the upstream's answer has, if it has one.
+    /// What the client gets to hold instead of the id that the answer of a backend has, if it has one.
     pub(super) fn hold(
         &self,
         headers: &HeaderMap,
         principal: &Principal,
+        backend: BackendTag,
     ) -> Result<Option<HeaderValue>, Unsealable> {
         let mut ids = headers.get_all(SESSION_ID).iter();
         match (ids.next(), ids.next()) {
             (None, _) => Ok(None),
-            (Some(id), None) => self.seal(id, principal).map(Some).ok_or(Unsealable),
+            (Some(id), None) => self.seal(backend, id, principal).map(Some).ok_or(Unsealable),
             (Some(_), Some(_)) => Err(Unsealable),
         }
     }
 
-    fn seal(&self, id: &HeaderValue, principal: &Principal) -> Option<HeaderValue> {
+    fn seal(
+        &self,
+        backend: BackendTag,
+        id: &HeaderValue,
+        principal: &Principal,
+    ) -> Option<HeaderValue> {
         let key = self.keys.first().filter(|_| id.len() <= LONGEST)?;
-        let mut sealed = id.as_bytes().to_vec();
+        let mut sealed = [&backend.0, id.as_bytes()].concat();
         let bound = Aad::from(self.binding(principal));
         key.seal_in_place_append_tag(nonce(), bound, &mut sealed).ok()?;
         let mut text = FORM.to_owned();
@@ -70,15 +76,17 @@ impl Sessions {
         HeaderValue::try_from(text).ok()
     }
 
-    fn open(&self, held: &HeaderValue, principal: &Principal) -> Option<HeaderValue> {
+    fn open(&self, held: &HeaderValue, principal: &Principal) -> Option<Session> {
         let text = held.as_bytes().strip_prefix(FORM.as_bytes())?;
         let text = Some(text).filter(|text| text.len() <= 2 * LONGEST)?;
         let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
         let binding = self.binding(principal);
         self.keys.iter().find_map(|key| {
             let mut opened = sealed.clone();
-            let id = key.open_in_place(nonce(), Aad::from(&binding), &mut opened).ok()?;
-            HeaderValue::from_bytes(id).ok()
+            let opened = key.open_in_place(nonce(), Aad::from(&binding), &mut opened).ok()?;
+            let (backend, id) = opened.split_first_chunk()?;
+            let id = HeaderValue::from_bytes(id).ok()?;
+            Some(Session { backend: BackendTag(*backend), id })
         })
     }
 
@@ -121,11 +129,35 @@ pub(super) fn knows_no_sessions(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Which of the backends of a site: the same to all replicas. It goes into the names of its sessions, so
+/// that each is asked for where it was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackendTag(pub [u8; Self::LENGTH]);
+
+impl BackendTag {
+    /// Long enough to tell apart what one configuration names.
+    pub const LENGTH: usize = 8;
+}
+
+/// A session that its caller has.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    /// Where it is.
+    pub(super) backend: BackendTag,
+    /// By the name that it has there.
+    pub(super) id: HeaderValue,
+}
+
 /// A session that this caller has not begun, or that nobody here can know any more.
 #[derive(Debug)]
 pub struct UnknownSession(Permit);
 
 impl UnknownSession {
+    /// One that was at a server which is none of ours any more.
+    pub(super) fn gone(permit: Permit) -> Self {
+        Self(permit)
+    }
+
     /// Who named it.
     pub fn principal(&self) -> &Principal {
         self.0.principal()
@@ -157,7 +189,7 @@ const STATELESS_SINCE: &[u8] = b"2026-07-28";
 const PURPOSE: &[u8] = b"postern session";
 
 /// How what follows is made: another way would have another mark.
-const FORM: &str = "1.";
+const FORM: &str = "2.";
 
 /// Of an upstream's id, in bytes. Common ones have 36.
 const LONGEST: usize = 1024;
@@ -198,13 +230,14 @@ mod tests {
         principal("https://id.example", "ada", Some("editor"))
     }
 
+    const HERE: BackendTag = BackendTag(*b"backend1");
     const ID: HeaderValue = HeaderValue::from_static("0b5a0c3e-6f0f-4c0c-9c56-2a9fd5b1a3f7");
 
     #[test]
     fn a_session_is_its_callers() {
         let sessions = sessions(&["a"]);
-        let held = sessions.seal(&ID, &ada()).unwrap();
-        assert_eq!(sessions.open(&held, &ada()).unwrap(), ID);
+        let held = sessions.seal(HERE, &ID, &ada()).unwrap();
+        assert_eq!(sessions.open(&held, &ada()).unwrap(), Session { backend: HERE, id: ID });
         for other in [
             principal("https://id.example", "eve", Some("editor")),
             principal("https://other.example", "ada", Some("editor")),
@@ -223,29 +256,29 @@ mod tests {
     fn no_client_is_not_a_client_without_a_name() {
         let sessions = sessions(&["a"]);
         let [none, unnamed] = [None, Some("")].map(|client| principal("https://i", "ada", client));
-        let held = sessions.seal(&ID, &none).unwrap();
+        let held = sessions.seal(HERE, &ID, &none).unwrap();
         assert!(sessions.open(&held, &none).is_some() && sessions.open(&held, &unnamed).is_none());
     }
 
     #[test]
     fn a_session_has_one_name_and_it_tells_nothing() {
-        let held = sessions(&["a"]).seal(&ID, &ada()).unwrap();
-        assert_eq!(sessions(&["a"]).seal(&ID, &ada()).unwrap(), held, "replicas agree");
+        let held = sessions(&["a"]).seal(HERE, &ID, &ada()).unwrap();
+        assert_eq!(sessions(&["a"]).seal(HERE, &ID, &ada()).unwrap(), held, "replicas agree");
         assert!(held.as_bytes().iter().all(|byte| matches!(byte, 0x21..=0x7E)), "{held:?}");
-        assert_eq!(held.len(), "1.".len() + (ID.len() + 16) * 4 / 3 + 1);
+        assert_eq!(held.len(), FORM.len() + (BackendTag::LENGTH + ID.len() + 16) * 4 / 3);
         let other = HeaderValue::from_static("0b5a0c3e-6f0f-4c0c-9c56-2a9fd5b1a3f8");
-        let other = sessions(&["a"]).seal(&other, &ada()).unwrap();
+        let other = sessions(&["a"]).seal(HERE, &other, &ada()).unwrap();
         let same = held.as_bytes().iter().zip(other.as_bytes()).filter(|(a, b)| a == b).count();
         assert!(same < 20, "one digit changes all of it: {held:?} {other:?}");
     }
 
     #[test]
     fn keys_change_while_sessions_last() {
-        let old = sessions(&["a"]).seal(&ID, &ada()).unwrap();
+        let old = sessions(&["a"]).seal(HERE, &ID, &ada()).unwrap();
         let both = sessions(&["b", "a"]);
-        assert_eq!(both.open(&old, &ada()).unwrap(), ID);
-        let new = both.seal(&ID, &ada()).unwrap();
-        assert_eq!(sessions(&["b"]).open(&new, &ada()).unwrap(), ID);
+        assert_eq!(both.open(&old, &ada()).unwrap().id, ID);
+        let new = both.seal(HERE, &ID, &ada()).unwrap();
+        assert_eq!(sessions(&["b"]).open(&new, &ada()).unwrap().id, ID);
         assert_eq!(sessions(&["a"]).open(&new, &ada()), None);
         assert_eq!(sessions(&["b"]).open(&old, &ada()), None);
     }
@@ -253,7 +286,7 @@ mod tests {
     #[test]
     fn nothing_else_opens() {
         let sessions = sessions(&["a"]);
-        let held = sessions.seal(&ID, &ada()).unwrap();
+        let held = sessions.seal(HERE, &ID, &ada()).unwrap();
         let text = held.to_str().unwrap();
         for index in 0..text.len() {
             for byte in [b'A', b'z', b'=', b'2'] {
@@ -278,15 +311,15 @@ mod tests {
         let sessions = sessions(&["a"]);
         for id in [vec![], b"a b".to_vec(), b"\xff,\"".to_vec(), vec![b'x'; LONGEST]] {
             let id = HeaderValue::from_bytes(&id).unwrap();
-            let held = sessions.seal(&id, &ada()).unwrap();
-            assert_eq!(sessions.open(&held, &ada()).unwrap(), id);
+            let held = sessions.seal(HERE, &id, &ada()).unwrap();
+            assert_eq!(sessions.open(&held, &ada()).unwrap().id, id);
         }
         let long = HeaderValue::from_bytes(&[b'x'; LONGEST + 1]).unwrap();
-        assert_eq!(sessions.seal(&long, &ada()), None);
+        assert_eq!(sessions.seal(HERE, &long, &ada()), None);
         let mut twice = HeaderMap::new();
         twice.append(SESSION_ID, ID);
         twice.append(SESSION_ID, ID);
-        assert_eq!(sessions.hold(&twice, &ada()), Err(Unsealable));
+        assert_eq!(sessions.hold(&twice, &ada(), HERE), Err(Unsealable));
     }
 
     #[test]

@@ -24,7 +24,7 @@ use super::metadata::Metadata;
 use super::origin::Doors;
 use super::proof::Proofs;
 use super::response;
-use super::session::{Sessions, Unsealable};
+use super::session::{BackendTag, Sessions, Unsealable};
 use super::trail::Arrival;
 use crate::config::{self, Resource, Rules, Upstream};
 pub(super) use admit::Case;
@@ -133,8 +133,9 @@ impl Site {
         &self,
         permit: &Permit,
         answer: &HeaderMap,
+        backend: BackendTag,
     ) -> Result<Option<HeaderValue>, Unsealable> {
-        self.sessions.hold(answer, permit.principal())
+        self.sessions.hold(answer, permit.principal(), backend)
     }
 
     /// What to tell the permit's caller where the upstream refuses the token that it was shown: that is

@@ -10,7 +10,9 @@ mod reload;
 mod requests;
 mod tokens;
 mod traffic;
+mod upstreams;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,6 +32,8 @@ pub(crate) use requests::{Done, OpenStream};
 use tokens::TokenMetrics;
 pub(crate) use tokens::{InquiryCounts, RevocationGauges};
 pub(crate) use traffic::Traffic;
+use upstreams::UpstreamMetrics;
+pub(crate) use upstreams::{Standing, UpstreamCounts};
 
 /// Owned by the server, not global, so that two servers in one process stay apart.
 #[derive(Clone, Debug)]
@@ -51,6 +55,7 @@ struct Metrics {
     audit: AuditCounts,
     injections: IntCounterVec,
     plain: IntCounterVec,
+    upstreams: UpstreamMetrics,
 }
 
 impl Recorder {
@@ -101,6 +106,7 @@ impl Recorder {
                 "Requests that came without TLS to be led to https, by what became of them.",
                 &["result"],
             )?,
+            upstreams: UpstreamMetrics::new(&all)?,
             registry: all,
         })))
     }
@@ -191,6 +197,16 @@ impl Recorder {
             failed: count("failed"),
             refused: count("refused"),
         }
+    }
+
+    /// The metrics of one configured backend.
+    pub(crate) fn upstream(&self, name: &str) -> UpstreamCounts {
+        self.0.upstreams.of(name)
+    }
+
+    /// How all of them are, as of the moment of asking.
+    pub(crate) fn upstreams(&self, all: &BTreeMap<Arc<str>, Standing>) {
+        self.0.upstreams.show(all);
     }
 
     /// All of it.

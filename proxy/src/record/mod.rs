@@ -6,7 +6,7 @@ mod metrics;
 use crate::reason::Reason;
 pub(crate) use metrics::{
     AuditCounts, CertificateGauges, Done, Format, InquiryCounts, KeyGauges, OpenStream, Recorder,
-    ReloadGauges, RevocationGauges, Traffic,
+    ReloadGauges, RevocationGauges, Standing, Traffic, UpstreamCounts,
 };
 
 /// How a request ended.

@@ -10,9 +10,9 @@ use jsonwebtoken::Algorithm;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::summary::{algorithms, upstream};
+use super::summary::algorithms;
 use super::{Finding, Grade};
-use crate::config::{Site, Source, Tls, Upstream};
+use crate::config::{Address, Site, Source, Tls};
 use crate::edge::tls::{Dated, NoCertificate, dated, listed};
 use crate::holder::KeyHolder;
 use crate::introspect::ask_once;
@@ -29,7 +29,9 @@ pub(crate) async fn check(prepared: &Prepared, mut tell: impl FnMut(Finding)) {
         }
     }
     for site in &prepared.rules.sites {
-        tell(backend(&site.upstream).await);
+        for address in &site.upstream.addresses {
+            tell(backend(address, site.upstream.connect_timeout).await);
+        }
     }
     if let Tls::Here { shown, others, clients } = &prepared.boot.tls {
         let all: Vec<&Path> = std::iter::once(shown).chain(others).map(|it| &*it.chain).collect();
@@ -112,15 +114,18 @@ fn clock(subject: &str, date: &HeaderValue, began: Duration, took: Duration) -> 
     })
 }
 
-async fn backend(address: &Upstream) -> Finding {
-    let subject = format!("upstream {}", upstream(address));
+async fn backend(address: &Address, patience: Duration) -> Finding {
+    let subject = format!("upstream {address}");
     let dial = async {
         match address {
-            Upstream::Tcp(address) => TcpStream::connect(address).await.map(drop),
-            Upstream::Unix(path) => UnixStream::connect(path).await.map(drop),
+            Address::Tcp(address) => TcpStream::connect(address).await.map(drop),
+            Address::Unix(path) => UnixStream::connect(path).await.map(drop),
+            Address::Name { host, port } => {
+                TcpStream::connect((host.as_str(), *port)).await.map(drop)
+            }
         }
     };
-    let dialled = timeout(PATIENCE, dial).await;
+    let dialled = timeout(patience, dial).await;
     match dialled.unwrap_or_else(|late| Err(io::Error::from(late))) {
         Ok(()) => Finding::new(Grade::Good, subject, "it can be connected to"),
         Err(error) => Finding::new(Grade::Bad, subject, error.to_string()),
@@ -200,7 +205,5 @@ fn now() -> Duration {
 
 /// In seconds: what a header's whole seconds and a busy machine make of agreeing clocks.
 const TOLERABLE: i64 = 5;
-/// As long as the gateway gives a backend.
-const PATIENCE: Duration = Duration::from_secs(2);
 const DAY: i64 = 86400;
 const SOON: i64 = 21 * DAY;

@@ -6,7 +6,6 @@ use jsonwebtoken::Algorithm;
 
 use crate::config::{
     Boot, IntrospectionEndpoint, KeySource, Rules, Scope, Site, Source, Tls, TrustedIssuer,
-    Upstream,
 };
 
 /// Listeners, resources and issuers.
@@ -31,15 +30,8 @@ impl fmt::Display for Summary<'_> {
 fn resource(f: &mut fmt::Formatter<'_>, site: &Site) -> fmt::Result {
     let scopes: Vec<&str> = site.scopes.iter().map(Scope::as_str).collect();
     let scopes = if scopes.is_empty() { "no scope".to_owned() } else { scopes.join(" ") };
-    let to = upstream(&site.upstream);
+    let to = &site.upstream;
     writeln!(f, "  resource  {}, needs {scopes}, goes to {to}", site.resource.as_str())
-}
-
-pub(super) fn upstream(upstream: &Upstream) -> String {
-    match upstream {
-        Upstream::Tcp(address) => address.to_string(),
-        Upstream::Unix(path) => format!("unix:{}", path.display()),
-    }
 }
 
 fn issuer(f: &mut fmt::Formatter<'_>, trusted: &TrustedIssuer) -> fmt::Result {

@@ -36,7 +36,8 @@ pub fn holds(bytes: &[u8]) {
     let address = IpAddr::from(Ipv4Addr::new(198, 51, 100, 7));
     let arrival = Arrival { address, trail: Trail::read(&request.headers, || [7; 16]) };
     let said = request.headers.clone();
-    DESK.site(&permit).relay().rewrite(&mut request.headers, &permit, &arrival);
+    let backend = HeaderValue::from_static("localhost");
+    DESK.site(&permit).relay().rewrite(&mut request.headers, &permit, &arrival, &backend);
     let heard = request.headers;
     each_name_has_one_spelling(&heard);
     ours_is_ours(&heard, subject);

@@ -3,11 +3,11 @@
 
 use std::net::SocketAddr;
 
-use super::{policy, value};
+use super::{policy, upstream, value};
 use crate::config::file::Section;
 use crate::config::invalid::Wrong;
 use crate::config::network::leads_to;
-use crate::config::{Authorization, ClaimPath, Forward, Origins, Site, Upstream};
+use crate::config::{Address, Authorization, ClaimPath, Forward, Origins, Site, Upstream};
 
 /// What of the listeners matters to a resource.
 pub(super) struct Door {
@@ -66,16 +66,10 @@ fn site(section: &mut Section<'_>, door: &Door) -> Option<Site> {
         let policy = policy::rules(&mut resource);
         url.map(|url| (url, name, documentation, scopes, hosts, origins, policy))
     });
-    let upstream = upstream(section);
+    let upstream = upstream::upstream(section);
     let forward = forward(section);
-    if let Some(Upstream::Tcp(to)) = upstream {
-        let reasons = [
-            (door.listen, "requests would come back to the proxy for ever"),
-            (door.admin, "requests would go to metrics and probes, at admin.listen"),
-        ];
-        for (_, reason) in reasons.into_iter().filter(|(at, _)| leads_to(to, *at)) {
-            section.wrong("upstream", None, Wrong::new(reason, "write the backend's own address"));
-        }
+    if let Some(upstream) = &upstream {
+        not_ourselves(section, door, upstream);
     }
     let (resource, name, documentation, scopes, hosts, origins, policy) = site?;
     if door.speaks_tls && resource.as_str().starts_with("http:") {
@@ -86,34 +80,25 @@ fn site(section: &mut Section<'_>, door: &Door) -> Option<Site> {
     Some(Site { resource, name, documentation, scopes, policy, hosts, origins, upstream, forward })
 }
 
+fn not_ourselves(section: &Section<'_>, door: &Door, upstream: &Upstream) {
+    let reasons = [
+        (door.listen, "requests would come back to the proxy for ever"),
+        (door.admin, "requests would go to metrics and probes, at admin.listen"),
+    ];
+    for address in &upstream.addresses {
+        let Address::Tcp(to) = address else { continue };
+        for (_, reason) in reasons.into_iter().filter(|(at, _)| leads_to(*to, *at)) {
+            section.wrong("upstream", None, Wrong::new(reason, "write the backend's own address"));
+        }
+    }
+}
+
 fn origins(resource: &mut Section<'_>) -> Origins {
     let listed = resource.list("origins", value::origin).unwrap_or_default();
     if listed.iter().any(|origin| origin == ANY) {
         return Origins::Any;
     }
     Origins::Only(listed)
-}
-
-fn upstream(root: &mut Section<'_>) -> Option<Upstream> {
-    let fix = "say where the MCP server is: upstream.address is unix:/path or 127.0.0.1:PORT";
-    if !root.has("upstream") {
-        root.required("upstream", value::text, fix)?;
-    }
-    let mut section = root.section("upstream")?;
-    let address = section.required("address", value::upstream, fix);
-    let trusted = section.optional("trust_network", value::yes_or_no).unwrap_or(false);
-    match address? {
-        Upstream::Tcp(to) if !to.ip().is_loopback() && !trusted => {
-            let reason = "the caller's identity would cross a network unprotected, where anybody \
-                          could send the backend an identity of their own";
-            let fix = "use a unix socket or a loopback address; if only this proxy can reach that \
-                       address, say so with upstream.trust_network: true";
-            let found = section.written("address");
-            section.wrong("address", found, Wrong::new(reason, fix));
-            None
-        }
-        address @ (Upstream::Tcp(_) | Upstream::Unix(_)) => Some(address),
-    }
 }
 
 fn forward(root: &mut Section<'_>) -> Forward {

@@ -1,5 +1,7 @@
 use super::*;
-use crate::config::{AuditTo, ClientAuthentication, IntrospectionEndpoint, Nonces, Rate, Source};
+use crate::config::{
+    AuditTo, ClientAuthentication, IntrospectionEndpoint, Nonces, Rate, Source, Upstream,
+};
 
 const GOOD: &str = "\
 listen: 127.0.0.1:8443
@@ -50,6 +52,15 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
         written.rules.sites[0].forward.authorization,
         minimal.rules.sites[0].forward.authorization
     );
+    let backend = |config: &Config| {
+        let Upstream { connect_timeout, answer_timeout, open_requests, .. } =
+            config.rules.sites[0].upstream;
+        (connect_timeout, answer_timeout, open_requests)
+    };
+    assert_eq!(backend(&written), backend(&minimal));
+    let check = written.rules.sites[0].upstream.check.clone().unwrap();
+    let plain = GOOD.replace("  address:", "  check: {path: /healthz}\n  address:");
+    assert_eq!(Some(check), Config::parse(&plain).unwrap().rules.sites[0].upstream.check);
     let lists = |config: &Config| config.rules.sites[0].policy.lists;
     assert_eq!(lists(&written), lists(&minimal));
     assert_eq!(written.rules.client_certificates, minimal.rules.client_certificates);
@@ -392,8 +403,64 @@ fn refuses_an_identity_in_the_clear_on_a_network() {
 }
 
 #[test]
+fn a_backend_may_be_several() {
+    let of = |address: &str| {
+        let text = GOOD.replace("unix:/run/backend.sock", address);
+        Config::parse(&text).map(|config| config.rules.sites[0].upstream.clone())
+    };
+    assert_eq!(of("'127.0.0.1:80'").unwrap(), of("['127.0.0.1:80']").unwrap());
+    let several = of("[unix:/run/b.sock, 'localhost:80', '[::1]:80']").unwrap();
+    assert_eq!(several.to_string(), "unix:/run/b.sock, localhost:80, [::1]:80");
+    let named = of("mcp_1.svc.cluster.local:8080\n  trust_network: true").unwrap();
+    assert_eq!(named.to_string(), "mcp_1.svc.cluster.local:8080");
+}
+
+#[test]
+fn refuses_backends_that_are_none() {
+    for address in [
+        "localhost",
+        "':80'",
+        "'localhost:0'",
+        "'localhost:65536'",
+        "'http://localhost:80'",
+        "'127.1:80'",
+        "'a..b:80'",
+        "'a b:80'",
+        "unix:b.sock",
+        "'-:80'",
+    ] {
+        refuses("unix:/run/backend.sock", address, 9, "upstream.address");
+    }
+    let long = format!("unix:/{}", "x".repeat(107));
+    refuses("unix:/run/backend.sock", &long, 9, "upstream.address");
+    refuses("unix:/run/backend.sock", "[]", 9, "upstream.address");
+    refuses("unix:/run/backend.sock", "[unix:/b, unix:/b]", 9, "upstream.address[1]");
+    refuses("unix:/run/backend.sock", "[unix:/b, 'mcp.example:80']", 9, "upstream.address[1]");
+}
+
+#[test]
+fn refuses_checks_that_make_no_sense() {
+    let with = |check: &str| format!("unix:/b\n  check: {{{check}}}");
+    for (check, key) in [
+        ("path: healthz", "path"),
+        ("path: '/a b'", "path"),
+        ("status: 200", "status"),
+        ("path: /, status: 100", "status"),
+        ("interval: 99ms", "interval"),
+        ("failures: 0", "failures"),
+        ("successes: 0", "successes"),
+    ] {
+        refuses("unix:/run/backend.sock", &with(check), 10, &format!("upstream.check.{key}"));
+    }
+    let plain = GOOD.replace("unix:/run/backend.sock", &with("")).replace("{}", "{interval: 1s}");
+    let check = Config::parse(&plain).unwrap().rules.sites[0].upstream.check.clone().unwrap();
+    assert_eq!((check.path, check.failures, check.successes), (None, 3, 2));
+}
+
+#[test]
 fn refuses_to_be_its_own_upstream_or_admin() {
     refuses("unix:/run/backend.sock", "127.0.0.1:8443", 8, "upstream");
+    refuses("unix:/run/backend.sock", "[unix:/b, '127.0.0.1:8443']", 8, "upstream");
     refuses("tls: off", "tls: off\nadmin: {listen: 127.0.0.1:8443}", 3, "admin");
 }
 

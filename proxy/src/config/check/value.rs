@@ -1,5 +1,6 @@
 //! Single values: what each may be, and what to write instead.
 
+mod upstream;
 mod url;
 
 use std::net::SocketAddr;
@@ -12,9 +13,10 @@ use jsonwebtoken::Algorithm;
 use crate::config::invalid::Wrong;
 use crate::config::{
     Authorization, ClaimPath, ClientAuthentication, ClientCertificates, IntrospectionEndpoint,
-    LogFormat, OWN_HEADERS, Scope, TokenType, Upstream, units,
+    LogFormat, OWN_HEADERS, Scope, TokenType, units,
 };
 
+pub(super) use self::upstream::{check_interval, status, target, upstream};
 pub(super) use self::url::{host, issuer, link, origin, resource};
 
 pub(in crate::config) type Checked<T> = Result<T, Wrong>;
@@ -199,18 +201,6 @@ pub(super) fn keys_max_age(text: &str) -> Checked<Duration> {
 
 pub(super) const KEYS_MAX_AGE: Duration = Duration::from_hours(24);
 const SHORTEST_KEYS_MAX_AGE: Duration = Duration::from_mins(5);
-
-pub(super) fn upstream(text: &str) -> Checked<Upstream> {
-    let fix = "write unix:/absolute/path.sock or an address with a port such as 127.0.0.1:8080";
-    match text.strip_prefix("unix:") {
-        Some(path) if path.starts_with('/') => Ok(Upstream::Unix(path.into())),
-        Some(_) => Err(Wrong::new("the socket's path is not absolute", fix)),
-        None => match text.parse() {
-            Ok(address) => Ok(Upstream::Tcp(address)),
-            Err(_) => Err(Wrong::new("neither a unix socket nor an address with a port", fix)),
-        },
-    }
-}
 
 pub(super) fn authorization(text: &str) -> Checked<Authorization> {
     match text {

@@ -93,7 +93,9 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
         }
         let address = [192, 0, 2, 1].into();
         let arrival = Arrival { address, trail: Trail::read(&headers, || [0; 16]) };
-        self.pipeline.site(permit).unwrap().relay().rewrite(&mut headers, permit, &arrival);
+        let backend = HeaderValue::from_static("backend");
+        let relay = self.pipeline.site(permit).unwrap().relay();
+        relay.rewrite(&mut headers, permit, &arrival, &backend);
         headers
     }
 

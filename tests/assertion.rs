@@ -192,8 +192,8 @@ fn direct(socket: &std::path::Path) -> String {
     let payload = URL_SAFE_NO_PAD.encode(r#"{"sub":"ada","sub_iss":"https://id.example"}"#);
     let body = call();
     let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
-    write!(
-        stream,
+    // In one piece: it may hang up before it has read the last of several.
+    let request = format!(
         "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
          Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n\
          Mcp-Method: tools/call\r\nMcp-Name: whoami\r\nX-Postern-Subject: ada\r\n\
@@ -201,8 +201,8 @@ fn direct(socket: &std::path::Path) -> String {
          X-Postern-Assertion: e30.{payload}.\r\nConnection: close\r\n\
          Content-Length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
+    );
+    stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer

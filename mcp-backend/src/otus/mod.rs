@@ -61,16 +61,24 @@ impl Otus {
         }
     }
 
-    /// The caller's teams, as Otus tells them.
-    pub(crate) async fn teams(&self, inquiry: Inquiry<'_>) -> Result<Value, Refused> {
-        let asked = tokio::time::timeout(self.timeout, self.ask(inquiry)).await;
+    /// The caller's teams, as Otus tells them; `begun` before each time that Otus is asked.
+    pub(crate) async fn teams<F: Future<Output = ()>>(
+        &self,
+        inquiry: Inquiry<'_>,
+        begun: impl Fn() -> F,
+    ) -> Result<Value, Refused> {
+        let asked = tokio::time::timeout(self.timeout, self.ask(inquiry, begun)).await;
         asked.unwrap_or(Err(Refused::Unavailable))
     }
 
-    async fn ask(&self, inquiry: Inquiry<'_>) -> Result<Value, Refused> {
-        match self.attempt(inquiry).await {
+    async fn ask<F: Future<Output = ()>>(
+        &self,
+        inquiry: Inquiry<'_>,
+        begun: impl Fn() -> F,
+    ) -> Result<Value, Refused> {
+        match self.attempt(inquiry, &begun).await {
             // It was remembered, and may have been withdrawn since.
-            Err(Attempt::Stale) => match self.attempt(inquiry).await {
+            Err(Attempt::Stale) => match self.attempt(inquiry, &begun).await {
                 Err(Attempt::Stale) => Err(Refused::Unauthenticated),
                 Err(Attempt::Refused(refused)) => Err(refused),
                 Ok(teams) => Ok(teams),
@@ -80,7 +88,11 @@ impl Otus {
         }
     }
 
-    async fn attempt(&self, inquiry: Inquiry<'_>) -> Result<Value, Attempt> {
+    async fn attempt<F: Future<Output = ()>>(
+        &self,
+        inquiry: Inquiry<'_>,
+        begun: &impl Fn() -> F,
+    ) -> Result<Value, Attempt> {
         let request = self.client.get(self.teams.clone()).header(&self.trace_header, inquiry.trace);
         let (request, granted) = match &self.way {
             Way::Theirs => (request.bearer_auth(token(inquiry)?.expose()), None),
@@ -99,6 +111,7 @@ impl Otus {
                 (request.query(&who).bearer_auth(granted.expose()), Some((tokens, granted)))
             }
         };
+        begun().await;
         match fetch(request).await {
             Ok(Answer { status: StatusCode::OK, body: Some(teams) }) => Ok(teams),
             Ok(Answer { status: StatusCode::UNAUTHORIZED, .. }) => Err(refused_token(granted)),

@@ -47,7 +47,7 @@ pub(crate) struct Task {
     operands: Vec<f64>,
     /// To how many digits after the point the result is rounded; otherwise it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "u8", range(max = MOST_DIGITS))]
+    #[schemars(with = "u8", range(max = MOST_DIGITS), extend("format" = "int32"))]
     precision: Option<u8>,
 }
 
@@ -76,7 +76,7 @@ pub(crate) struct Calculated {
     formula: String,
     /// To how many digits the result was rounded, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("type" = "integer"))] // left out, never null
+    #[schemars(extend("type" = "integer", "format" = "int32"))] // left out, never null
     precision_applied: Option<u8>,
 }
 

@@ -66,8 +66,10 @@ pub(crate) struct Echo {
 #[schemars(inline)]
 struct Metadata {
     /// How many characters.
+    #[schemars(extend("format" = "int64"))] // clients warn of "uint"
     length: usize,
     /// How many words.
+    #[schemars(extend("format" = "int64"))]
     words: usize,
     /// Whether `echo` is in capitals.
     uppercase_applied: bool,

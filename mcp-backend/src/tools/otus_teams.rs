@@ -11,6 +11,7 @@ use rmcp::{RoleServer, tool, tool_router};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::backend::Backend;
 use crate::caller::{Caller, FreshToken, Token};
@@ -47,12 +48,16 @@ impl Backend {
         let trace = trace(parts);
         let token = parts.and_then(|parts| parts.extensions.get::<Token>());
         let inquiry = Inquiry { identity: &identity, token, trace: &trace };
-        progress(&context, 0.0).await;
+        // Not before there is a token: once something is told, the answer can no longer be a 401.
+        let begun = OnceCell::new();
+        let begin = || async { *begun.get_or_init(|| progress(&context, 0.0)).await };
         let asked = tokio::select! {
-            asked = otus.teams(inquiry) => asked,
+            asked = otus.teams(inquiry, begin) => asked,
             () = context.ct.cancelled() => return Err("cancelled".to_owned()),
         };
-        progress(&context, 1.0).await;
+        if asked.is_ok() {
+            progress(&context, 1.0).await;
+        }
         if asked == Err(Refused::Expired)
             && let Some(fresh) = parts.and_then(|parts| parts.extensions.get::<FreshToken>())
         {

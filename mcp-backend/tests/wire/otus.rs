@@ -226,11 +226,17 @@ async fn blames_the_caller_for_nothing_that_is_its_own_fault() {
 #[tokio::test]
 async fn has_a_caller_challenged_whose_token_is_no_longer_good() {
     let (server, mut beyond) = with(EXCHANGE).await;
-    let reply = server.send(teams("revoked")).await;
-    assert_eq!(reply.status(), "401");
-    assert_eq!(reply.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
-    assert!(!reply.text().contains("SECRET"), "{reply:?}");
-    assert_eq!(beyond.next().await.path, "/token");
+    // Some clients always want to hear of progress; none is told before the answer is certain.
+    let mut params = call("otus_teams", json!({}));
+    params["_meta"] = json!({ "progressToken": "p" });
+    let attentive = Post::modern("tools/call", params).with("Authorization", "Bearer revoked");
+    for post in [teams("revoked"), attentive] {
+        let reply = server.send(post).await;
+        assert_eq!(reply.status(), "401", "{reply:?}");
+        assert_eq!(reply.header("www-authenticate"), Some("Bearer error=\"invalid_token\""));
+        assert!(!reply.text().contains("SECRET"), "{reply:?}");
+        assert_eq!(beyond.next().await.path, "/token");
+    }
     beyond.heard_nothing();
 }
 

@@ -7,11 +7,13 @@ pub(crate) fn legacy(id: u32, method: &str, params: Value) -> Value {
 
 /// The same as a client of 2026-07-28 writes it: the handshake travels with each request.
 pub(crate) fn modern(id: u32, method: &str, mut params: Value) -> Value {
-    params["_meta"] = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": { "name": "test", "version": "1" },
-    });
+    for (name, value) in [
+        ("protocolVersion", json!("2026-07-28")),
+        ("clientCapabilities", json!({})),
+        ("clientInfo", json!({ "name": "test", "version": "1" })),
+    ] {
+        params["_meta"][format!("io.modelcontextprotocol/{name}")] = value;
+    }
     legacy(id, method, params)
 }
 

@@ -232,6 +232,9 @@ fn what_cannot_be_read_is_refused_in_our_own_words() {
             assert!(wire.is_closed());
             assert!((world.metric(&counted) - before - 1.0).abs() < 0.1, "{label}");
             let told = world.log_line(&format!("\"outcome\":\"{label}\""));
+            let id = response.header("x-request-id");
+            assert_eq!((id.len(), response.header("x-correlation-id")), (32, id));
+            assert!(told.contains(&format!("\"request_id\":\"{id}\"")), "{told}");
             assert!(told.contains("127.0.0.1") && told.contains(&status.to_string()), "{told}");
         }
     }

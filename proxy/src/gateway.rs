@@ -32,10 +32,9 @@ use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
-use crate::record::Recorder;
+use crate::record::{Names, Recorder};
 use crate::snapshot::Live;
 use crate::stream::Changes;
-use arrive::Names;
 use downstream::DRAIN;
 
 /// Pingora's view of the proxy.

@@ -113,11 +113,12 @@ impl<S: Transport> Guarded<S> {
     /// Takes what pingora answers before there is a request, and says it in our words.
     fn refuse(&mut self, cx: &mut Context<'_>, theirs: &[u8]) -> Poll<io::Result<usize>> {
         if !self.refused {
-            let (status, ours) = in_our_words(theirs);
+            let name = self.traffic.name();
+            let (status, ours) = in_our_words(theirs, &name);
             // Nothing is waiting to be written, so that the buffer has room and takes all of it.
             ready!(Pin::new(&mut self.inner).poll_write(cx, ours.as_bytes()))?;
             self.refused = true;
-            self.traffic.unread(status, self.connection.caller().peer);
+            self.traffic.unread(status, self.connection.caller().peer, &name);
         }
         Poll::Ready(Ok(theirs.len()))
     }

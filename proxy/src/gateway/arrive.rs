@@ -1,8 +1,5 @@
 //! Where a request comes from, and what it is called.
 
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use pingora_proxy::Session;
 
 use crate::config::TrustedProxies;
@@ -10,6 +7,7 @@ use crate::edge::Caller;
 use crate::exchange::Exchange;
 use crate::pipeline::address;
 use crate::pipeline::trail::{Arrival, Trail};
+use crate::record::Names;
 
 /// None only if pingora lost its connection.
 pub(super) fn from(
@@ -24,34 +22,4 @@ pub(super) fn from(
         address: address::of_client(peer, introduced, headers, proxies),
         trail: Trail::read(headers, || names.next()),
     })
-}
-
-/// Where names come from: hashes of a count, under a key that is random and of this process. They need
-/// not be secret, and to ask the system for each would cost more than all else about them.
-#[derive(Default)]
-pub(super) struct Names {
-    key: RandomState,
-    count: AtomicU64,
-}
-
-impl Names {
-    fn next(&self) -> [u8; 16] {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let half = |which: u8| u128::from(self.key.hash_one((count, which)));
-        (half(0) << 64 | half(1)).to_be_bytes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::HashSet;
-
-    use super::*;
-
-    #[test]
-    fn no_name_is_given_twice_nor_again_after_a_restart() {
-        let (names, others) = (Names::default(), Names::default());
-        let given: HashSet<_> = (0..10_000).flat_map(|_| [names.next(), others.next()]).collect();
-        assert_eq!(given.len(), 20_000);
-    }
 }

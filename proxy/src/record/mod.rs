@@ -2,12 +2,14 @@
 
 pub(crate) mod log;
 mod metrics;
+mod names;
 
 use crate::reason::Reason;
 pub(crate) use metrics::{
     AuditCounts, CertificateGauges, Done, Format, InquiryCounts, KeyGauges, OpenStream, Recorder,
     ReloadGauges, RevocationGauges, Standing, Traffic, UpstreamCounts,
 };
+pub(crate) use names::Names;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

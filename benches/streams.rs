@@ -68,14 +68,16 @@ fn bench() -> Result<(), Box<dyn Error>> {
     let limit = open_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     for (kind, name, files) in KINDS {
-        let streams = wanted.min(limit.saturating_sub(SPARE) / files);
-        if streams < wanted {
-            println!("{name}: {limit} open files are enough for {streams} streams only");
-        }
-        let [before, after] = runtime.block_on(measure(kind, usize::try_from(streams)?))?;
+        // A process may be too small for all of them, so that there are several.
+        let processes = wanted.div_ceil((limit.saturating_sub(SPARE) / files).max(1));
+        let each = wanted.div_ceil(processes.max(1));
+        let measured = measure(kind, usize::try_from(processes)?, usize::try_from(each)?);
+        let [before, after] = runtime.block_on(measured)?;
+        let streams = processes * each;
         let tenths = after.saturating_sub(before) * 10 / streams.max(1);
         println!(
-            "{name}: {streams} streams, {before} KiB before, {after} KiB after: {}.{} KiB each",
+            "{name}: {streams} streams at once, {each} in each of {processes} processes, \
+             {before} KiB before, {after} KiB after: {}.{} KiB each",
             tenths / 10,
             tenths % 10
         );
@@ -87,26 +89,30 @@ fn open_files() -> u64 {
     getrlimit(Resource::Nofile).maximum.unwrap_or(1 << 20)
 }
 
-/// What the gateway has resident without streams, and with so many.
-async fn measure(kind: Kind, streams: usize) -> Result<[u64; 2], Box<dyn Error>> {
-    let gateway = Gateway::start(kind)?;
-    let mut first = gateway.open(kind, WARM).await;
-    // It answers before it has read the keys.
-    for _ in 0..100 {
-        if first.is_err() {
-            sleep(Duration::from_millis(50)).await;
-            first = gateway.open(kind, WARM).await;
-        }
+/// What the gateways have resident without streams, and when each has so many.
+async fn measure(kind: Kind, processes: usize, streams: usize) -> Result<[u64; 2], Box<dyn Error>> {
+    let (mut gateways, mut open) = (Vec::new(), Vec::new());
+    for _ in 0..processes {
+        let gateway = Gateway::start(kind)?;
+        open.push(gateway.warm(kind).await?);
+        gateways.push(gateway);
     }
-    let first = first?;
-    gateway.settles().await?;
-    let before = gateway.process.resident()?;
-    let mut open = gateway.open(kind, streams).await?;
-    gateway.settles().await?;
-    let after = gateway.process.resident()?;
-    drop(first);
-    open.abort_all();
+    let before = resident(&gateways).await?;
+    for gateway in &gateways {
+        open.push(gateway.open(kind, streams).await?);
+    }
+    let after = resident(&gateways).await?;
     Ok([before, after])
+}
+
+/// What all of them have, when that stands still.
+async fn resident(gateways: &[Gateway]) -> Result<u64, Box<dyn Error>> {
+    let mut resident = 0;
+    for gateway in gateways {
+        gateway.settles().await?;
+        resident += gateway.process.resident()?;
+    }
+    Ok(resident)
 }
 
 /// The release binary, its configuration and its backend.
@@ -153,6 +159,17 @@ impl Gateway {
         command.arg("run").arg("--config").arg(at("postern.yaml"));
         let process = Process::start(&mut command, at("postern.log"))?;
         Ok(Self { process, address, token, directory, _backend: backend })
+    }
+
+    /// It answers before it has read the keys.
+    async fn warm(&self, kind: Kind) -> Result<JoinSet<()>, Box<dyn Error>> {
+        for _ in 0..100 {
+            if let Ok(open) = self.open(kind, WARM).await {
+                return Ok(open);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        self.open(kind, WARM).await
     }
 
     /// Opens so many streams, and reads the first event of each.
@@ -296,7 +313,7 @@ fn backend(socket: &Path) -> Result<(), Box<dyn Error>> {
     })
 }
 
-/// With their names, and how many descriptors each of their streams takes.
+/// With their names, and how many descriptors each of their streams takes in the gateway.
 const KINDS: [(Kind, &str, u64); 3] =
     [(Kind::Plain, "HTTP/1.1", 3), (Kind::Tls, "HTTP/1.1, TLS", 3), (Kind::Http2, "HTTP/2", 2)];
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\

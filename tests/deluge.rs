@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, ScopedJoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::deploy::tool;
 use crate::harness::frames::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, Frames, HEADERS, PING, PRIORITY, RST_STREAM,
     SETTINGS, WINDOW_UPDATE, frame, head,
@@ -168,6 +169,53 @@ fn hundreds_of_slow_clients_end_and_harm_nobody_else() {
         assert!(told.is_empty() || told.starts_with("HTTP/1.1 408"), "{told}");
     }
     assert!(began.elapsed() < Duration::from_secs(15), "they go on for ever");
+}
+
+/// The tool that people try this with: it counts what it can hold open, and asks now and then whether anybody
+/// else is still served.
+#[test]
+fn slowhttptest_keeps_nobody_else_waiting() {
+    let identity = Identity::new();
+    let limits =
+        "limits: {header_timeout: 3s, body_timeout: 3s, write_timeout: 3s, idle_timeout: 3s}";
+    let world = World::with(&format!("{}\n{limits}", identity.settings()));
+    let mut healthy = Healthy::new(&world, &identity);
+    let before = healthy.median(200, || false);
+    let resident = resident(&world);
+    let endpoint = format!("https://{}/mcp", world.gateway);
+    let document = format!("https://{}/.well-known/oauth-protected-resource/mcp", world.gateway);
+    // Heads and bodies that do not end, ranges, answers that are taken byte by byte. Of these it takes what
+    // was sent to it long after it was hung up on.
+    let ways = [
+        ("-H", &endpoint, "No open connections left"),
+        ("-B", &endpoint, "No open connections left"),
+        ("-R", &endpoint, "No open connections left"),
+        ("-X", &document, "Exit status:"),
+    ];
+    for (way, url, end) in ways {
+        let over = AtomicBool::new(false);
+        let (told, during) = thread::scope(|scope| {
+            let latency = scope.spawn(|| healthy.median(50, || !over.load(Ordering::Relaxed)));
+            let mut attack = tool("slowhttptest");
+            // So many, all within a second, each with something to say each second; a probe may wait for two.
+            attack
+                .args([way, "-c", "400", "-r", "400", "-i", "1", "-p", "2", "-l", "15", "-u", url]);
+            let told = attack.output().unwrap();
+            over.store(true, Ordering::Relaxed);
+            (String::from_utf8_lossy(&told.stdout).into_owned(), latency.join().unwrap())
+        });
+        let grown = self::resident(&world).saturating_sub(resident);
+        assert!(told.contains(end), "{way}: {told}");
+        assert!(!is_unavailable(&told), "{way}: {told}");
+        assert!(during < before * 10 + MOMENT, "{way}: {during:?} instead of {before:?}");
+        assert!(grown < BOUND, "{way}: {grown} KiB more are resident");
+    }
+}
+
+/// Whether it found nobody served, at any time.
+fn is_unavailable(told: &str) -> bool {
+    let mut said = told.lines().filter_map(|line| line.split_once("service available:"));
+    said.any(|(_, said)| said.contains("NO"))
 }
 
 /// Whether the connection ends, in whatever way.

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::harness::{Claims, Identity, Issuer, Key, Wire, World, now, wait_until};
 
 /// Somebody else's program.
-fn tool(name: &str) -> Command {
+pub(crate) fn tool(name: &str) -> Command {
     let path = root().join("target/deploy/bin").join(name);
     assert!(
         path.exists(),

@@ -170,46 +170,7 @@ fn cookie_tossing_and_tampering() {
 fn an_open_redirect_in_every_spelling() {
     let world = World::with(ON);
     let mut browser = Browser::of_a_person(&world);
-    for target in [
-        "//evil.example",
-        "///evil.example",
-        "/%5Cevil.example",
-        "%5C%5Cevil.example",
-        "https:evil.example",
-        "https:/evil.example",
-        "https:%5C%5Cevil.example",
-        "https://evil.example",
-        "https://app.example@evil.example/done",
-        "https://app.example%40evil.example/done",
-        "https://evil.example%23app.example/done",
-        "https://evil.example%5C@app.example/done",
-        "https://app.example.evil.example/done",
-        "https://app.example%00.evil.example/done",
-        "https://app.example:443/done",
-        "https://app.example:444/done",
-        "http://app.example/done",
-        "HTTPS://app.example/done",
-        "https://APP.example/done",
-        "https://app.example/done/",
-        "https://app.example/done/../x",
-        "https://app.example/./done",
-        "https://app.example/done%3Fx",
-        "https://app.example/done%23x",
-        "https://app.example//done",
-        "https://app.example./done",
-        "%20https://app.example/done",
-        "https://app.example/done%20",
-        "https://app.example/done%0D%0ASet-Cookie:%20a=b",
-        "https://app.example/do%09ne",
-        "%09//evil.example",
-        "java%0Ascript:alert(1)",
-        "javascript:alert(1)",
-        "data:text/html,x",
-        "https%253A%252F%252Fapp.example%252Fdone",
-        "/mcp",
-        "/",
-        "",
-    ] {
+    for target in TARGETS {
         let page = browser.get(&format!("/login?return_to={target}"));
         is_refused(&page, 400, "login_return");
         assert!(page.headers("location").is_empty() && page.headers("set-cookie").is_empty());
@@ -232,6 +193,48 @@ fn an_open_redirect_in_every_spelling() {
     assert!(page.body.contains("href=\"https://app.example/done\""), "{}", page.body);
     assert_eq!((page.status, page.headers("location").len()), (200, 0));
 }
+
+/// None of them is `https://app.example/done`, which alone is listed.
+const TARGETS: [&str; 38] = [
+    "//evil.example",
+    "///evil.example",
+    "/%5Cevil.example",
+    "%5C%5Cevil.example",
+    "https:evil.example",
+    "https:/evil.example",
+    "https:%5C%5Cevil.example",
+    "https://evil.example",
+    "https://app.example@evil.example/done",
+    "https://app.example%40evil.example/done",
+    "https://evil.example%23app.example/done",
+    "https://evil.example%5C@app.example/done",
+    "https://app.example.evil.example/done",
+    "https://app.example%00.evil.example/done",
+    "https://app.example:443/done",
+    "https://app.example:444/done",
+    "http://app.example/done",
+    "HTTPS://app.example/done",
+    "https://APP.example/done",
+    "https://app.example/done/",
+    "https://app.example/done/../x",
+    "https://app.example/./done",
+    "https://app.example/done%3Fx",
+    "https://app.example/done%23x",
+    "https://app.example//done",
+    "https://app.example./done",
+    "%20https://app.example/done",
+    "https://app.example/done%20",
+    "https://app.example/done%0D%0ASet-Cookie:%20a=b",
+    "https://app.example/do%09ne",
+    "%09//evil.example",
+    "java%0Ascript:alert(1)",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "https%253A%252F%252Fapp.example%252Fdone",
+    "/mcp",
+    "/",
+    "",
+];
 
 #[test]
 fn a_host_that_is_not_ours_begins_nothing() {
@@ -261,4 +264,19 @@ fn parameters_that_two_readers_could_take_for_two() {
         assert_eq!(response.status, 400, "{empty}: {response:?}");
     }
     nobody_was_asked(&world);
+}
+
+/// A49, as far as logins follow what metadata says.
+#[test]
+fn metadata_that_points_inside_is_not_followed() {
+    for endpoint in ["https://169.254.169.254/token", "https://10.0.0.1/token", "https://[::1]/t"] {
+        let issuer = Issuer::start();
+        issuer.describe(json!({ "token_endpoint": endpoint }));
+        let world = World::unready(issuer, ON);
+        crate::harness::wait_until("the proxy is ready", || world.is_ready());
+        let (mut browser, query) = begun(&world);
+        let page = browser.come_back(&query);
+        is_refused(&page, 502, "login_answer");
+        assert!(!page.body.contains("169.254") && !page.body.contains("10.0."), "{}", page.body);
+    }
 }

@@ -54,6 +54,7 @@ mod session;
 mod siege;
 mod sites;
 mod start;
+mod status;
 mod stop;
 mod stream;
 mod tls;

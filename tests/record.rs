@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Identity, World};
+use crate::harness::{Identity, World, wait_until};
 
 /// The lines of the log up to the end of the process.
 fn whole_log(world: &World) -> Vec<String> {
@@ -32,6 +32,70 @@ fn a_request_is_one_line_that_says_who_and_how_it_ended() {
     assert_eq!((&passed["method"], &passed["path"]), (&"POST".into(), &"/mcp".into()));
     assert_eq!((&refused["outcome"], &refused["status"]), (&"no_credentials".into(), &401.into()));
     assert_eq!(refused["subject"], Value::Null);
+    assert_eq!(passed["security_event"], "authorization");
+    assert_eq!(refused["security_event"], "authentication");
+    assert_eq!((&passed["bytes_in"], &passed["bytes_out"]), (&2.into(), &2.into()));
+    assert!(refused["bytes_out"].as_u64() > Some(20), "{refused}");
+    let (whole, added) = (&passed["milliseconds"], &passed["added_milliseconds"]);
+    assert!(whole.as_f64() > added.as_f64() && added.as_f64() > Some(0.0), "{passed}");
+    assert_eq!(refused["added_milliseconds"], Value::Null);
+}
+
+#[test]
+fn what_concerns_security_has_a_name_of_its_own() {
+    let world = World::with("resource: {url: https://mcp.example/mcp, scopes: [mcp:admin]}");
+    let expired = world.issuer.key.sign(&world.issuer.claims().set("exp", 1));
+    assert_eq!(world.call(&expired).status, 401);
+    assert_eq!(world.call(&world.issuer.token()).status, 403);
+    assert_eq!(world.request("GET", "/healthz", &[]).status, 200);
+    for line in requests(&whole_log(&world)) {
+        let event = match line["outcome"].as_str().unwrap() {
+            "token_expired" => "token_validation".into(),
+            "insufficient_scope" => "authorization".into(),
+            "health" => Value::Null,
+            other => panic!("{other}"),
+        };
+        assert_eq!(line["security_event"], event, "{line}");
+    }
+}
+
+/// Turned up and down by the file, while requests come.
+#[test]
+fn levels_are_by_module_and_change_while_the_proxy_runs() {
+    let world = World::with("log: {format: json, level: 'info,gateway=off'}");
+    let token = world.issuer.token();
+    let is_in_force = |generation: u64| {
+        let told: Value = serde_json::from_str(&world.admin("/generation").body).unwrap();
+        told["generation"] == generation
+    };
+    let mut seen = Vec::new();
+    for (number, (level, is_told)) in
+        [("info,gateway=off", false), ("off,gateway=info", true), ("warn", false), ("info", true)]
+            .into_iter()
+            .enumerate()
+    {
+        world.configure(&format!("log: {{format: json, level: '{level}'}}"));
+        wait_until(level, || is_in_force(u64::try_from(number).unwrap() + 1));
+        let path = format!("/mcp/{number}");
+        let headers = [("Authorization", &*format!("Bearer {token}"))];
+        assert_eq!(world.request("POST", &path, &headers).status, 200);
+        if is_told {
+            seen.push(path);
+        }
+    }
+    let log = whole_log(&world);
+    let paths: Vec<_> =
+        requests(&log).iter().map(|line| line["path"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(paths, seen);
+    assert!(log.iter().any(|line| line.contains("stopping")), "{log:?}");
+}
+
+#[test]
+fn the_format_of_the_log_needs_a_restart() {
+    let world = World::start();
+    world.configure("log: {format: text, level: debug}");
+    wait_until("it is refused", || world.metric("postern_config_current") < 0.5);
+    assert!(world.admin("/generation").body.contains("log.format"));
 }
 
 #[test]

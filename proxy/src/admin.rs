@@ -1,11 +1,15 @@
-//! `/metrics`, `/livez`, `/readyz`, `/generation` and the keys of assertions, on a listener of their own.
-//! Read-only.
+//! `/status`, `/metrics`, `/livez`, `/readyz`, `/generation` and the keys of assertions, on a listener of
+//! their own. Read-only.
+
+mod page;
+mod status;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
+use http::uri::Authority;
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
@@ -17,6 +21,7 @@ use crate::edge::Connection;
 use crate::record::{Format, Recorder};
 use crate::reload::{Report, Reports};
 use crate::snapshot::{Live, Snapshot};
+pub(crate) use page::Page;
 
 /// What operators and probes may ask.
 pub(crate) struct Admin {
@@ -28,6 +33,7 @@ pub(crate) struct Admin {
     pub(crate) has_looked: AtomicBool,
     /// Set once we are told to stop, so that nobody sends us more.
     pub(crate) stopping: Arc<AtomicBool>,
+    pub(crate) page: Page,
 }
 
 impl Admin {
@@ -48,10 +54,11 @@ impl Admin {
                 reply(StatusCode::OK, JSON, json!(self.report().as_deref()).to_string().into())
             }
             "/assertion-keys" => self.assertion_keys(),
+            "/status" | "/status.json" => self.for_people(request),
             _ => reply(
                 StatusCode::NOT_FOUND,
                 TEXT,
-                b"/metrics, /livez, /readyz, /generation\n".to_vec(),
+                b"/status, /metrics, /livez, /readyz, /generation\n".to_vec(),
             ),
         }
     }
@@ -92,10 +99,17 @@ impl Admin {
         self.has_looked.fetch_or(looked, Ordering::Relaxed) || looked
     }
 
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn is_ready(&self, snapshot: &Snapshot) -> bool {
+        snapshot.issuers.is_ready() && self.has_looked(snapshot) && !self.is_stopping()
+    }
+
     fn ready(&self) -> http::Result<Response<Vec<u8>>> {
         let snapshot = self.live.pin();
-        let stopping = self.stopping.load(Ordering::Relaxed);
-        let ready = snapshot.issuers.is_ready() && self.has_looked(&snapshot) && !stopping;
+        let ready = self.is_ready(&snapshot);
         let issuers: Vec<_> = snapshot
             .issuers
             .holders()
@@ -104,12 +118,7 @@ impl Admin {
                 match holder.issuer.source {
                     Source::Keys(_) => {
                         let keys = holder.keyring.current().map_or(0, |keys| keys.size());
-                        let state = match keys {
-                            0 if holder.keyring.is_emptied() => "too old to be used",
-                            0 => "never fetched",
-                            _ => "in use",
-                        };
-                        json!({ "issuer": issuer, "keys": keys, "state": state })
+                        json!({ "issuer": issuer, "keys": keys, "state": status::state(holder) })
                     }
                     Source::Introspection(_) => {
                         let endpoint = holder.endpoint.load().is_some();
@@ -121,12 +130,27 @@ impl Admin {
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let detail = json!({
             "ready": ready,
-            "stopping": stopping,
+            "stopping": self.is_stopping(),
             "issuers": issuers,
             "upstreams": upstreams(&snapshot),
             "config": self.report().as_deref(),
         });
         reply(status, JSON, detail.to_string().into())
+    }
+
+    /// The page and its document are for people with browsers, who may be lured.
+    fn for_people(&self, request: &RequestHeader) -> http::Result<Response<Vec<u8>>> {
+        let host = request.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        if !page::is_ours(host.or_else(|| request.uri.authority().map(Authority::as_str))) {
+            let why = "call it by an address, or by a name that only your network has\n";
+            return reply(StatusCode::MISDIRECTED_REQUEST, TEXT, why.into());
+        }
+        if request.uri.path() == "/status" {
+            return self.page.answer();
+        }
+        #[expect(clippy::disallowed_methods, reason = "no request is judged by it")]
+        let now = SystemTime::now();
+        reply(StatusCode::OK, JSON, status::document(self, now).to_string().into())
     }
 }
 

@@ -155,6 +155,7 @@ mod tests {
             time: SystemTime::UNIX_EPOCH,
             verdict: Verdict::Permitted,
             code: "forwarded",
+            security: None,
             issuer: None,
             subject: None,
             client: None,

@@ -5,6 +5,35 @@ mod about;
 
 pub(crate) use about::About;
 
+impl Reason {
+    /// By which those know it who look for attacks; none, if it is about no caller.
+    pub(crate) fn security_event(self) -> Option<&'static str> {
+        let code = self.code();
+        if AUTHENTICATION.contains(&self) {
+            return Some("authentication");
+        }
+        if AUTHORIZATION.contains(&self) {
+            return Some("authorization");
+        }
+        let of_tokens = ["token_", "proof_", "certificate_"];
+        let is_of_tokens = of_tokens.iter().any(|prefix| code.starts_with(prefix));
+        (is_of_tokens || self == Self::StreamEnded).then_some("token_validation")
+    }
+}
+
+/// Whether anybody says who they are.
+const AUTHENTICATION: [Reason; 3] =
+    [Reason::NoCredentials, Reason::BadCredentials, Reason::TooManyFailures];
+
+/// Whether somebody known may do what they want to.
+const AUTHORIZATION: [Reason; 5] = [
+    Reason::Forwarded,
+    Reason::InsufficientScope,
+    Reason::Denied,
+    Reason::ConditionFailed,
+    Reason::UnknownSession,
+];
+
 macro_rules! reasons {
     ($($name:ident = $code:literal,)*) => {
         /// One name for each end that a request can come to. What each means is told in `codes.md`.

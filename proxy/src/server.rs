@@ -17,13 +17,14 @@ use socket2::{Domain, Socket, Type};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::admin::Admin;
+use crate::admin::{Admin, Page};
 use crate::audit::Audit;
 use crate::config::{Config, Limits, TrustedProxies};
 use crate::edge::{Edge, Entrance};
 use crate::gateway::Gateway;
 use crate::generation::Generations;
 use crate::record::Traffic;
+use crate::record::log::Volume;
 use crate::redirect::Redirect;
 use crate::reload::{Origin, Proposal, Reloader};
 pub(crate) use prepared::{CannotStart, Prepared};
@@ -36,6 +37,7 @@ pub(crate) struct Server {
     redirect: Option<Edge>,
     generations: Generations,
     reloader: Option<Reloader>,
+    volume: Option<Volume>,
     audit: Audit,
     stopping: Arc<AtomicBool>,
     shutdown_timeout: Duration,
@@ -43,10 +45,14 @@ pub(crate) struct Server {
 
 impl Server {
     /// Binds, then serves. Nothing is bound unless everything can be. `origin` is where the configuration
-    /// came from, if it may change.
-    pub(crate) async fn start(config: Config, origin: Option<Origin>) -> Result<Self, CannotStart> {
+    /// came from, if it may change, and what of the log changes with it.
+    pub(crate) async fn start(
+        config: Config,
+        origin: Option<(Origin, Volume)>,
+    ) -> Result<Self, CannotStart> {
         let Prepared { boot, rules, outbound, tls, recorder, makings } =
             Prepared::new(config).await?;
+        let (origin, volume) = origin.unzip();
         let reloader = origin.map(|origin| Reloader::new(origin, recorder.reloads()));
         let listener = bind("listen", boot.listen)?;
         let admin_listener = bind("admin.listen", boot.admin)?;
@@ -73,6 +79,7 @@ impl Server {
             recorder: recorder.clone(),
             has_looked: AtomicBool::new(false),
             stopping: Arc::clone(&stopping),
+            page: Page::new(),
         };
 
         let redirect = redirect.map(|(at, listener)| {
@@ -102,6 +109,7 @@ impl Server {
             redirect,
             generations,
             reloader,
+            volume,
             audit,
             stopping,
             shutdown_timeout: boot.shutdown_timeout,
@@ -128,7 +136,7 @@ impl Server {
     /// knocks.
     pub(crate) async fn run(&mut self) {
         loop {
-            let Self { gateway, admin, redirect, generations, reloader, .. } = self;
+            let Self { gateway, admin, redirect, generations, reloader, volume, .. } = self;
             let proposal = tokio::select! {
                 () = broken(generations.tasks()) => return,
                 () = gateway.broken() => return,
@@ -139,7 +147,12 @@ impl Server {
             let Some(reloader) = reloader else { continue };
             let Proposal { config, sha256 } = proposal;
             match generations.next(&config).await {
-                Ok(()) => reloader.taken(sha256),
+                Ok(()) => {
+                    if let Some(volume) = volume {
+                        volume.set(&config.boot.log.levels);
+                    }
+                    reloader.taken(sha256);
+                }
                 Err(why) => reloader.refused(Some(sha256), why.to_string()),
             }
         }

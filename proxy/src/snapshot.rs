@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::config::{Limits, Rules};
+use crate::config::{Limits, Rate, Rules};
 use crate::front::Front;
 use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::Bounds;
@@ -24,6 +24,15 @@ pub(crate) struct Snapshot {
     backends: Vec<Option<Arc<Pool>>>,
     /// If anything of it is turned on.
     pub(crate) front: Option<Front>,
+    pub(crate) about: About,
+}
+
+/// What people are told of the rules.
+pub(crate) struct About {
+    /// Each resource, and what stands behind it.
+    pub(crate) sites: Vec<(String, String)>,
+    /// Each limit by its name, as it is written.
+    pub(crate) limits: Vec<(&'static str, String)>,
 }
 
 impl Snapshot {
@@ -34,7 +43,9 @@ impl Snapshot {
         let cells = Cells { keyrings, revocations, ledger };
         let pipeline = pipeline(rules, limits, &cells);
         let backends = pipeline.upstreams().map(|upstream| pools.of(upstream)).collect();
-        Self { pipeline, body_bytes: limits.body_bytes, issuers, pools, backends, front }
+        let about = about(rules, limits);
+        let body_bytes = limits.body_bytes;
+        Self { pipeline, body_bytes, issuers, pools, backends, front, about }
     }
 
     /// The servers that a permitted request may go to.
@@ -53,6 +64,31 @@ pub(crate) struct Parts {
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) front: Option<Front>,
 }
+
+fn about(rules: &Rules, limits: &Limits) -> About {
+    let sites = rules.sites.iter();
+    let sites = sites.map(|site| (site.resource.as_str().to_owned(), site.upstream.to_string()));
+    let rates = &rules.rates;
+    let rate = |rate: Option<Rate>| rate.map_or_else(|| OFF.to_owned(), |rate| rate.to_string());
+    let streams = rates.streams_per_principal;
+    About {
+        sites: sites.collect(),
+        limits: vec![
+            ("connections", limits.connections.to_string()),
+            ("header_bytes", limits.header_bytes.to_string()),
+            ("body_bytes", limits.body_bytes.to_string()),
+            ("failed_authentication", rate(rates.failed_authentication)),
+            ("requests_per_principal", rate(rates.requests_per_principal)),
+            ("requests_per_client", rate(rates.requests_per_client)),
+            (
+                "streams_per_principal",
+                streams.map_or_else(|| OFF.to_owned(), |most| most.to_string()),
+            ),
+        ],
+    }
+}
+
+const OFF: &str = "off";
 
 /// The rules at work.
 pub(crate) fn pipeline(rules: &Rules, limits: &Limits, cells: &Cells) -> Pipeline {

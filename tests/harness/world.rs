@@ -111,6 +111,13 @@ impl World {
         Wire::connect(self.admin).request("GET", path, &[], "")
     }
 
+    /// The same for a client that calls the listener so.
+    pub(crate) fn admin_as(&self, host: &str, path: &str) -> Response {
+        let mut wire = Wire::connect(self.admin);
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        wire.response(false)
+    }
+
     pub(crate) fn is_ready(&self) -> bool {
         self.admin("/readyz").status == 200
     }

@@ -14,6 +14,9 @@ pub(crate) struct Event {
     pub(crate) time: SystemTime,
     pub(crate) verdict: Verdict,
     pub(crate) code: &'static str,
+    /// What kind of event it is for those who look for attacks.
+    #[serde(rename = "security_event", skip_serializing_if = "Option::is_none")]
+    pub(crate) security: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) issuer: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -8,8 +8,8 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::refuse;
-use crate::config::{Config, LogFormat};
-use crate::record::log;
+use crate::config::Config;
+use crate::record::log::{self, Volume};
 use crate::reload::Origin;
 use crate::server::Server;
 
@@ -27,29 +27,24 @@ pub(super) fn run(args: &Args) -> ExitCode {
         Ok(read) => read,
         Err(invalid) => return refuse(&invalid),
     };
-    let json = match config.boot.log.format {
-        LogFormat::Auto => None,
-        LogFormat::Json => Some(true),
-        LogFormat::Text => Some(false),
-    };
-    log::start(json, config.boot.log.level);
+    let volume = log::start(&config.boot.log);
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    let code = runtime.block_on(serve(config, args.config.clone(), text));
+    let code = runtime.block_on(serve(config, args.config.clone(), text, volume));
     // A thread that a dead mount keeps would be waited for for ever.
     runtime.shutdown_background();
     code
 }
 
-async fn serve(config: Config, path: PathBuf, text: String) -> ExitCode {
+async fn serve(config: Config, path: PathBuf, text: String, volume: Volume) -> ExitCode {
     // Before anything is bound: a signal must never find the default handler in its place.
     let (told, origin) = match (told_to_stop(), Origin::new(path, text)) {
         (Ok(told), Ok(origin)) => (told, origin),
         (Err(error), _) | (_, Err(error)) => return refuse(&error),
     };
-    let mut server = match Server::start(config, Some(origin)).await {
+    let mut server = match Server::start(config, Some((origin, volume))).await {
         Ok(server) => server,
         Err(why) => return refuse(&why),
     };

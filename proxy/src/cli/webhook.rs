@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::refuse;
 use super::run::{EX_SOFTWARE, told_to_stop};
-use crate::config::CertificateFiles;
+use crate::config::{CertificateFiles, Log};
 use crate::inject::webhook::{Options, Webhook};
 use crate::record::log;
 
@@ -31,7 +31,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> ExitCode {
-    log::start(None, tracing::Level::INFO);
+    log::start(&Log::default());
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::file::{self, References, Section};
 use super::invalid::{Invalid, Wrong};
 use super::{
-    Boot, CertificateFiles, ClientCertificates, Clients, Config, Log, LogFormat, OutboundRules,
-    Rules, Tls, network, units,
+    Boot, CertificateFiles, ClientCertificates, Clients, Config, Log, OutboundRules, Rules, Tls,
+    network, units,
 };
 
 mod assertion;
@@ -17,6 +17,7 @@ mod dpop;
 mod front;
 mod issuer;
 mod limits;
+mod log;
 mod policy;
 mod proxies;
 mod redirect;
@@ -44,7 +45,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let knows_clients = speaks_tls || !proxies.networks.is_empty();
     let (limits, rates) = limits::all(&mut root, knows_clients);
     let outbound = outbound(&mut root);
-    let log = log(&mut root);
+    let log = log_rules(&mut root);
     let audit = audit::rules(&mut root);
     let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
     let door = site::Door { listen, admin, speaks_tls };
@@ -166,11 +167,11 @@ fn outbound(root: &mut Section<'_>) -> OutboundRules {
     }
 }
 
-fn log(root: &mut Section<'_>) -> Log {
-    let mut log = Log { format: LogFormat::Auto, level: tracing::Level::INFO };
+fn log_rules(root: &mut Section<'_>) -> Log {
+    let mut log = Log::default();
     if let Some(mut section) = root.section("log") {
         log.format = section.optional("format", value::log_format).unwrap_or(log.format);
-        log.level = section.optional("level", value::log_level).unwrap_or(log.level);
+        log.levels = section.optional("level", log::levels).unwrap_or_default();
     }
     log
 }

@@ -9,6 +9,7 @@ mod file;
 pub(crate) mod front;
 mod invalid;
 mod issuer;
+mod log;
 mod network;
 mod policy;
 mod proxies;
@@ -34,6 +35,7 @@ pub(crate) use file::{Step, line};
 pub use front::{Broker, Front, Login, OwnClient, Through};
 pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
+pub use log::{LOGGING_MODULES, Log, LogFormat, LogLevels};
 pub use network::Network;
 pub use policy::{Lists, Need, Over, Pattern, Policy, Rule, Targets};
 pub use proxies::{ClientFrom, TrustedProxies};
@@ -92,7 +94,7 @@ pub struct Boot {
     pub limits: Limits,
     /// How we fetch from others.
     pub outbound: OutboundRules,
-    /// How the log is written.
+    /// How the log is written. Its levels may change while the proxy runs.
     pub log: Log,
     /// Who is told of each decision.
     pub audit: Option<Audit>,
@@ -111,7 +113,7 @@ impl Boot {
             ("admin", self.admin == other.admin),
             ("limits", self.limits == other.limits),
             ("outbound", self.outbound == other.outbound),
-            ("log", self.log == other.log),
+            ("log.format", self.log.format == other.log.format),
             ("audit", self.audit == other.audit),
             ("shutdown_timeout", self.shutdown_timeout == other.shutdown_timeout),
         ];
@@ -200,26 +202,6 @@ pub struct OutboundRules {
     pub ca_file: Option<PathBuf>,
     /// Addresses that may be dialled though they are not public.
     pub allow_networks: Vec<Network>,
-}
-
-/// How the log is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Log {
-    /// One JSON object per line, or text for people.
-    pub format: LogFormat,
-    /// The least important level that is written.
-    pub level: tracing::Level,
-}
-
-/// The log's shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
-    Auto,
-    /// One JSON object per line.
-    Json,
-    /// For people.
-    Text,
 }
 
 /// What requests are judged by.

@@ -1,5 +1,6 @@
 //! How often somebody may do something.
 
+use std::fmt;
 use std::time::Duration;
 
 /// So many at once; then again as many, evenly, in each window.
@@ -18,6 +19,17 @@ impl Rate {
     /// After what time one more is allowed.
     pub(crate) fn interval(self) -> Duration {
         self.window / self.count.max(1)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.window.as_secs() {
+            ..=1 => "s",
+            2..=60 => "min",
+            _ => "h",
+        };
+        write!(f, "{}/{unit}", self.count)
     }
 }
 

@@ -192,7 +192,7 @@ async fn provide(resource: String) -> Result<Arc<Provider>, Failed> {
 /// Starts the gateway on the port that `seat` has kept free for it.
 async fn gateway(settings: &Settings<'_>, seat: Seat) -> Result<Server, Failed> {
     let config = Config::parse(&settings.yaml())?;
-    log::start(None, config.boot.log.level);
+    log::start(&config.boot.log);
     // Who takes the port right now makes the start fail, and nothing worse.
     drop(seat);
     let server = Server::start(config, None).await?;

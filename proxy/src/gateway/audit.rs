@@ -85,6 +85,7 @@ fn event(audit: &Audit, session: &Session, exchange: &Exchange, what: What<'_>) 
         time: now(),
         verdict: what.verdict,
         code: what.reason.code(),
+        security: what.reason.security_event(),
         issuer: principal.map(|principal| Box::from(&*principal.issuer)),
         subject: principal.map(|principal| principal.subject.clone()),
         client: principal.and_then(|principal| principal.client.clone()),

@@ -31,6 +31,11 @@ impl Key {
             .map_or("none", |(_, name)| *name)
     }
 
+    /// Its id, if it has one.
+    pub(crate) fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
     /// Whether `signature` is this key's, over `message`.
     pub(crate) fn verifies(&self, message: &[u8], signature: &str) -> bool {
         let signature = URL_SAFE_NO_PAD.decode(signature);

@@ -4,17 +4,24 @@ mod visible;
 
 use std::io::{self, IsTerminal as _};
 
-use tracing::Level;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload::{self, Handle};
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer as _, Registry};
 use visible::Visible;
+pub(crate) use visible::seen;
+
+use crate::config::{Log, LogFormat, LogLevels};
 
 /// Starts the log of this process; a second call changes nothing.
-pub(crate) fn start(json: Option<bool>, level: Level) {
-    let json = json.unwrap_or_else(|| !io::stderr().is_terminal());
+pub(crate) fn start(rules: &Log) -> Volume {
+    let json = match rules.format {
+        LogFormat::Auto => !io::stderr().is_terminal(),
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    };
     let text =
         tracing_subscriber::fmt::layer().with_writer(|| Visible(io::stderr())).with_target(false);
     let layer = if json {
@@ -22,22 +29,40 @@ pub(crate) fn start(json: Option<bool>, level: Level) {
     } else {
         text.with_ansi(io::stderr().is_terminal()).boxed()
     };
-    let registry = tracing_subscriber::registry().with(layer.with_filter(filter(level)));
+    let (filter, handle) = reload::Layer::new(filter(&rules.levels));
     // Already started is what the caller wanted.
-    drop(registry.try_init());
+    drop(tracing_subscriber::registry().with(layer.with_filter(filter)).try_init());
+    Volume(handle)
+}
+
+/// By which the log is turned up and down.
+#[derive(Clone, Debug)]
+pub(crate) struct Volume(Handle<Targets, Registry>);
+
+impl Volume {
+    /// From now on these levels.
+    pub(crate) fn set(&self, levels: &LogLevels) {
+        // Without a log there is nothing to change.
+        drop(self.0.reload(filter(levels)));
+    }
 }
 
 /// pingora tells of broken clients as errors, and at debug shows whole heads, tokens included: what
-/// matters of a request is in our own line.
-fn filter(level: Level) -> Targets {
+/// matters of a request is in our own line. So no level is theirs to have.
+fn filter(levels: &LogLevels) -> Targets {
+    let modules = levels.modules.iter().map(|(name, level)| (format!("{OURS}::{name}"), *level));
     Targets::new()
-        .with_default(LevelFilter::from_level(level))
+        .with_default(levels.usual)
+        .with_targets(modules)
         .with_targets(
             ["pingora", "pingora_core", "pingora_proxy", "pingora_cache"]
                 .map(|target| (target, LevelFilter::OFF)),
         )
         .with_targets(
             ["h2", "hyper", "hyper_util", "reqwest", "rustls", "rustls_platform_verifier"]
-                .map(|target| (target, LevelFilter::WARN)),
+                .map(|target| (target, LevelFilter::WARN.min(levels.usual))),
         )
 }
+
+/// What the paths of our modules begin with.
+const OURS: &str = "proxy";

@@ -19,8 +19,9 @@ use std::sync::atomic::Ordering;
 
 use prometheus::{IntCounterVec, Registry, TextEncoder};
 
+use super::refusals::{Refusal, Refusals};
 pub(crate) use audit::AuditCounts;
-pub(crate) use exposition::Format;
+pub(crate) use exposition::{Format, Sample};
 pub(crate) use keys::KeyGauges;
 use keys::KeyMetrics;
 use process::Process;
@@ -56,6 +57,7 @@ struct Metrics {
     injections: IntCounterVec,
     plain: IntCounterVec,
     upstreams: UpstreamMetrics,
+    refusals: Refusals,
 }
 
 impl Recorder {
@@ -107,12 +109,28 @@ impl Recorder {
                 &["result"],
             )?,
             upstreams: UpstreamMetrics::new(&all)?,
+            refusals: Refusals::new(),
             registry: all,
         })))
     }
 
     pub(crate) fn request(&self, done: &Done<'_>) {
         self.0.requests.count(done);
+    }
+
+    /// Remembers it for whoever looks.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        self.0.refusals.note(refusal);
+    }
+
+    /// The last ones, the latest first, each with its number.
+    pub(crate) fn refusals(&self) -> Vec<Arc<(u64, Refusal)>> {
+        self.0.refusals.latest()
+    }
+
+    /// What is measured now: of each series its name, labels and value. Histograms are left out.
+    pub(crate) fn samples(&self) -> Vec<Sample> {
+        self.0.registry.gather().iter().flat_map(exposition::samples).collect()
     }
 
     /// An answer whose length nobody knows yet.

@@ -3,13 +3,15 @@
 pub(crate) mod log;
 mod metrics;
 mod names;
+mod refusals;
 
 use crate::reason::Reason;
 pub(crate) use metrics::{
     AuditCounts, CertificateGauges, Done, Format, InquiryCounts, KeyGauges, OpenStream, Recorder,
-    ReloadGauges, RevocationGauges, Standing, Traffic, UpstreamCounts,
+    ReloadGauges, RevocationGauges, Sample, Standing, Traffic, UpstreamCounts,
 };
 pub(crate) use names::Names;
+pub(crate) use refusals::{Refusal, Short};
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

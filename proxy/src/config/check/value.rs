@@ -78,16 +78,6 @@ pub(super) fn log_format(text: &str) -> Checked<LogFormat> {
     }
 }
 
-pub(super) fn log_level(text: &str) -> Checked<tracing::Level> {
-    match text {
-        "error" => Ok(tracing::Level::ERROR),
-        "warn" => Ok(tracing::Level::WARN),
-        "info" => Ok(tracing::Level::INFO),
-        "debug" => Ok(tracing::Level::DEBUG),
-        _ => Err(Wrong::new("no such level", "write error, warn, info or debug")),
-    }
-}
-
 pub(super) fn scope(text: &str) -> Checked<Scope> {
     let fits = |byte| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
     if text.is_empty() || !text.bytes().all(fits) {

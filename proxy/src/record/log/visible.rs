@@ -17,9 +17,7 @@ impl<W: Write> Write for Visible<W> {
         let mut visible = Vec::with_capacity(line.len() * 2);
         for c in text.chars() {
             if is_unseen(c) {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    write!(visible, "\\u{unit:04x}")?;
-                }
+                escaped(c).for_each(|unit| visible.extend_from_slice(unit.as_bytes()));
             } else {
                 visible.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             }
@@ -31,6 +29,25 @@ impl<W: Write> Write for Visible<W> {
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
+}
+
+/// The same of a text by itself, in which line ends are nothing special.
+pub(crate) fn seen(text: impl Iterator<Item = char>) -> String {
+    let mut visible = String::new();
+    for c in text {
+        if c.is_control() || is_unseen(c) {
+            visible.extend(escaped(c));
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
+}
+
+fn escaped(c: char) -> impl Iterator<Item = String> {
+    let mut units = [0; 2];
+    let count = c.encode_utf16(&mut units).len();
+    units.into_iter().take(count).map(|unit| format!("\\u{unit:04x}"))
 }
 
 /// Control characters beyond ASCII, what ends lines, what turns the direction of a text, and what has no

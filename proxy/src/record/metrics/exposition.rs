@@ -48,6 +48,33 @@ impl Format {
     }
 }
 
+/// One series now.
+#[derive(Clone, Debug)]
+pub(crate) struct Sample {
+    pub(crate) name: String,
+    pub(crate) labels: Vec<(String, String)>,
+    pub(crate) value: f64,
+}
+
+/// Those of a family of counters or gauges.
+pub(super) fn samples(family: &MetricFamily) -> Vec<Sample> {
+    let value = |metric: &Metric| match family.get_field_type() {
+        MetricType::COUNTER => Some(metric.get_counter().get_value()),
+        MetricType::GAUGE => Some(metric.get_gauge().get_value()),
+        MetricType::HISTOGRAM | MetricType::SUMMARY | MetricType::UNTYPED => None,
+    };
+    let sample = |metric: &Metric| {
+        let labels = metric.get_label().iter();
+        let labels = labels.map(|label| (label.name().to_owned(), label.value().to_owned()));
+        Some(Sample {
+            name: family.name().to_owned(),
+            labels: labels.collect(),
+            value: value(metric)?,
+        })
+    };
+    family.get_metric().iter().filter_map(sample).collect()
+}
+
 /// All families, in `OpenMetrics` 1.0.
 pub(super) fn open_metrics(families: &[MetricFamily], exemplars: &[&Exemplars]) -> String {
     let mut text = String::new();

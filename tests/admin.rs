@@ -131,6 +131,23 @@ fn accepted_tokens_are_counted_by_issuer_and_algorithm() {
     }
 }
 
+/// The decision is made twice where a body is read between, and the token is found remembered then.
+#[test]
+fn a_token_counts_as_verified_where_calls_are_read_too() {
+    let world =
+        World::with("resource: {url: https://mcp.example/mcp, policy: {allow: [{tools: [echo]}]}}");
+    let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}"#;
+    let token = format!("Bearer {}", world.issuer.token());
+    let headers = [("Authorization", &*token), ("Content-Type", "application/json")];
+    for _ in 0..3 {
+        assert_eq!(world.connect().request("POST", "/mcp", &headers, body).status, 200);
+    }
+    for (verdict, count) in [("verified", 1.0), ("remembered", 2.0)] {
+        let metric = format!("postern_tokens_accepted_total{{verdict=\"{verdict}\"}}");
+        assert!((world.metric(&metric) - count).abs() < f64::EPSILON, "{metric}");
+    }
+}
+
 #[test]
 fn when_keys_are_fetched_next_is_told() {
     let world = World::start();

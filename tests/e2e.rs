@@ -13,6 +13,7 @@ mod post;
 mod provider;
 mod rust;
 mod shell;
+mod status;
 mod tour;
 
 use std::fs;

@@ -58,6 +58,7 @@ mod status;
 mod stop;
 mod stream;
 mod tls;
+mod traces;
 mod upgrade;
 mod upstreams;
 mod validate;

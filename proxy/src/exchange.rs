@@ -46,6 +46,8 @@ pub(crate) struct Exchange {
     /// Counts it among the streams, if its answer is one.
     pub(crate) open: Option<OpenStream>,
     pub(crate) times: Times,
+    /// Whether its token was verified for it, and not for one before.
+    pub(crate) verified: bool,
     /// If it is a stream of events that is answered with.
     pub(crate) events: Option<Events>,
     /// The body, if it had to be read before it could go on.
@@ -59,10 +61,16 @@ pub(crate) struct Exchange {
     body_bytes: usize,
 }
 
-/// When the upstream had its turn.
+/// What the time of a request was spent on, as far as others had their turn.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Times {
-    /// When it was turned to first.
+    /// When it was decided what becomes of it.
+    pub(crate) decided: Option<Instant>,
+    /// From when until when an issuer's keys were waited for, an issuer's word, and the body.
+    pub(crate) keys: Option<(Instant, Instant)>,
+    pub(crate) word: Option<(Instant, Instant)>,
+    pub(crate) body: Option<(Instant, Instant)>,
+    /// When the upstream was turned to first.
     pub(crate) asked: Option<Instant>,
     /// When it last had something to say: its answer's head, then the end of that.
     pub(crate) said: Option<Instant>,
@@ -96,6 +104,7 @@ impl Exchange {
             watch: None,
             open: None,
             times: Times::default(),
+            verified: false,
             events: None,
             body: None,
             listing: None,

@@ -11,6 +11,7 @@ mod lists;
 mod log;
 mod place;
 mod streams;
+mod trace;
 mod upward;
 
 use std::os::fd::RawFd;
@@ -32,8 +33,10 @@ use crate::edge::{Body, Connection};
 use crate::exchange::{Exchange, Stage};
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
+use crate::pipeline::trail::Roots;
 use crate::record::{Names, Recorder};
 use crate::snapshot::Live;
+use crate::spans::Spans;
 use crate::stream::Changes;
 use downstream::DRAIN;
 
@@ -45,6 +48,9 @@ pub(crate) struct Gateway {
     audit: Audit,
     proxies: TrustedProxies,
     names: Names,
+    /// How many traces are begun here.
+    roots: Option<Roots>,
+    spans: Spans,
     body_timeout: Duration,
     write_timeout: Duration,
 }
@@ -54,7 +60,7 @@ impl Gateway {
         live: Arc<Live>,
         changes: Changes,
         recorder: Recorder,
-        audit: Audit,
+        (audit, spans): (Audit, Spans),
         boot: &Boot,
     ) -> Self {
         Self {
@@ -64,6 +70,8 @@ impl Gateway {
             audit,
             proxies: boot.proxies.clone(),
             names: Names::default(),
+            roots: boot.traces.as_ref().map(|traces| Roots::of(traces.sample)),
+            spans,
             body_timeout: boot.limits.body_timeout,
             write_timeout: boot.limits.write_timeout,
         }
@@ -101,18 +109,21 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        exchange.arrival = arrive::from(session, exchange, &self.proxies, &self.names);
+        exchange.arrival = arrive::from(session, exchange, &self.proxies, (&self.names, self.roots));
         exchange.page = exchange.snapshot.pipeline.page(session.req_header());
         let decision = match downstream::misframed(session) {
             Some(why) => Decision::Answer(Answer::Misframed(why)),
             None => self.decide(session, exchange).await?,
         };
+        self.find_trace(exchange, &decision);
+        exchange.times.decided = Some(Instant::now());
         let decision = place::find(exchange, decision);
         let decision = audit::tell(&self.audit, session, exchange, decision);
         match decision {
             Decision::Forward(permit) => {
+                let remembered = permit.remembered() && !exchange.verified;
                 let issuer = &permit.principal().issuer;
-                self.recorder.token(issuer, permit.algorithm(), permit.remembered());
+                self.recorder.token(issuer, permit.algorithm(), remembered);
                 permit.ruling().shadow().inspect(|rule| self.recorder.shadow(rule));
                 exchange.stage = Stage::Permitted(permit);
                 if exchange.body.is_none() && !session.is_body_done() {
@@ -264,6 +275,7 @@ impl ProxyHttp for Gateway {
             connection.request_done();
         }
         log::tell(session, error, exchange, &self.recorder);
+        trace::tell(&self.spans, session, error, exchange);
         audit::tell_end(&self.audit, session, exchange);
     }
 

@@ -50,6 +50,7 @@ mod reload;
 mod revoke;
 mod server;
 mod snapshot;
+mod spans;
 mod stream;
 mod trust;
 mod upstream;

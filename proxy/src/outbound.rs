@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use crate::config::{Issuer, OutboundRules};
+use crate::config::{Issuer, Network, OutboundRules};
 use address::{Policy, Refused};
 pub(crate) use roots::NoRoots;
 
@@ -30,7 +30,18 @@ pub(crate) struct Outbound {
 
 impl Outbound {
     pub(crate) fn new(rules: &OutboundRules) -> Result<Self, CannotFetch> {
-        let policy = Arc::new(Policy(rules.allow_networks.clone()));
+        Self::under(rules, Policy(rules.allow_networks.clone()))
+    }
+
+    /// For one place that the operator wrote out and nobody else has a say in: wherever that is, and
+    /// without TLS where it has none.
+    pub(crate) fn to(rules: &OutboundRules, place: &Url) -> Result<Self, CannotFetch> {
+        let own = place.host().map(|host| host.to_owned());
+        Ok(Self { own, ..Self::under(rules, Policy(Network::EVERY.to_vec()))? })
+    }
+
+    fn under(rules: &OutboundRules, policy: Policy) -> Result<Self, CannotFetch> {
+        let policy = Arc::new(policy);
         let roots = rules.ca_file.as_deref().map(roots::read).transpose()?;
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -91,6 +102,22 @@ impl Outbound {
         receive(request).await
     }
 
+    /// Brings something somewhere; what is said to that does not matter, if it is not no.
+    pub(crate) async fn deliver(
+        &self,
+        url: &Url,
+        headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<(), Failed> {
+        self.check(url)?;
+        let request = self.client.post(url.clone()).headers(headers).body(body);
+        let response = request.send().await.map_err(Failed::unreachable)?;
+        let status = response.status();
+        // Read, so that the connection can be used again.
+        drop(read(response).await);
+        if status.is_success() { Ok(()) } else { Err(Failed::Status(status)) }
+    }
+
     /// What can be told before a name is looked up; the rest is up to [`Guard`].
     fn check(&self, url: &Url) -> Result<(), Failed> {
         let host = url.host().ok_or(Failed::Insecure)?;
@@ -122,6 +149,10 @@ async fn receive(request: reqwest::RequestBuilder) -> Result<Document, Failed> {
     let mut response = request.send().await.map_err(Failed::unreachable)?;
     let status = response.status();
     let headers = std::mem::take(response.headers_mut());
+    Ok(Document { status, headers, body: read(response).await? })
+}
+
+async fn read(mut response: reqwest::Response) -> Result<Bytes, Failed> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await.map_err(Failed::unreachable)? {
         if body.len() + chunk.len() > MOST_BYTES {
@@ -129,7 +160,7 @@ async fn receive(request: reqwest::RequestBuilder) -> Result<Document, Failed> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Document { status, headers, body: body.freeze() })
+    Ok(body.freeze())
 }
 
 fn is_loopback<S: AsRef<str>>(host: &Host<S>) -> bool {

@@ -15,6 +15,10 @@ impl Reason {
         if AUTHORIZATION.contains(&self) {
             return Some("authorization");
         }
+        // The front's: who logs in.
+        if code.starts_with("login_") {
+            return Some("authentication");
+        }
         let of_tokens = ["token_", "proof_", "certificate_"];
         let is_of_tokens = of_tokens.iter().any(|prefix| code.starts_with(prefix));
         (is_of_tokens || self == Self::StreamEnded).then_some("token_validation")

@@ -27,6 +27,7 @@ use crate::record::Traffic;
 use crate::record::log::Volume;
 use crate::redirect::Redirect;
 use crate::reload::{Origin, Proposal, Reloader};
+use crate::spans::Spans;
 pub(crate) use prepared::{CannotStart, Prepared};
 use prepared::{Obstacle, Secure};
 
@@ -39,6 +40,7 @@ pub(crate) struct Server {
     reloader: Option<Reloader>,
     volume: Option<Volume>,
     audit: Audit,
+    spans: Spans,
     stopping: Arc<AtomicBool>,
     shutdown_timeout: Duration,
 }
@@ -68,10 +70,18 @@ impl Server {
         });
         let audit = Audit::start(boot.audit.as_ref(), recorder.audit(), generations.tasks())
             .map_err(Obstacle::from)?;
+        let spans = recorder.spans();
+        let spans = Spans::start(boot.traces.as_ref(), &boot.outbound, spans, generations.tasks())
+            .map_err(Obstacle::from)?;
         let live = generations.live();
         let changes = generations.changes();
-        let gateway =
-            Gateway::new(Arc::clone(live), changes, recorder.clone(), audit.clone(), &boot);
+        let gateway = Gateway::new(
+            Arc::clone(live),
+            changes,
+            recorder.clone(),
+            (audit.clone(), spans.clone()),
+            &boot,
+        );
         let stopping = Arc::new(AtomicBool::new(false));
         let admin = Admin {
             live: Arc::clone(live),
@@ -111,6 +121,7 @@ impl Server {
             reloader,
             volume,
             audit,
+            spans,
             stopping,
             shutdown_timeout: boot.shutdown_timeout,
         })
@@ -168,7 +179,7 @@ impl Server {
         if cut > 0 {
             tracing::warn!(connections = cut, "cut at the end of shutdown_timeout");
         }
-        self.audit.finish().await;
+        tokio::join!(self.audit.finish(), self.spans.finish());
         // A disk that hangs keeps its thread; it goes with the process.
         drop(timeout(PATIENCE, self.generations.tasks().shutdown()).await);
         self.admin.drain(Duration::ZERO).await;

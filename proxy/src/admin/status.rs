@@ -60,7 +60,8 @@ impl Samples {
         let has = |sample: &&Sample| {
             labels.iter().all(|(name, value)| label(sample, name) == Some(value))
         };
-        self.named(name).filter(has).map(|sample| sample.value).sum()
+        // Not `sum`: of nothing that is less than nothing, -0.
+        self.named(name).filter(has).fold(0.0, |sum, sample| sum + sample.value)
     }
 }
 

@@ -23,6 +23,7 @@ mod proxies;
 mod redirect;
 mod session;
 mod site;
+mod traces;
 mod upstream;
 pub(super) mod value;
 
@@ -47,6 +48,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let outbound = outbound(&mut root);
     let log = log_rules(&mut root);
     let audit = audit::rules(&mut root);
+    let traces = traces::rules(&mut root);
     let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
     let door = site::Door { listen, admin, speaks_tls };
     let sites = site::all(&mut root, &door);
@@ -70,6 +72,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             outbound,
             log,
             audit,
+            traces,
             shutdown_timeout: shutdown_timeout.unwrap_or(Duration::from_secs(30)),
         },
         rules: Rules {

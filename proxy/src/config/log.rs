@@ -39,7 +39,7 @@ impl Default for LogLevels {
 }
 
 /// The modules that have something to say.
-pub const LOGGING_MODULES: [&str; 11] = [
+pub const LOGGING_MODULES: [&str; 12] = [
     "audit",
     "cli",
     "dev",
@@ -51,4 +51,5 @@ pub const LOGGING_MODULES: [&str; 11] = [
     "refresh",
     "reload",
     "revoke",
+    "spans",
 ];

@@ -17,6 +17,7 @@ mod rate;
 mod secret;
 mod site;
 mod source;
+mod traces;
 mod units;
 mod upstream;
 
@@ -43,6 +44,7 @@ pub use rate::{Rate, Rates};
 pub use secret::{Secret, files as files_meant};
 pub use site::{Authorization, Forward, Origins, Site};
 pub use source::{ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Source};
+pub use traces::Traces;
 pub(crate) use upstream::is_loopback;
 pub use upstream::{Address, Check, Upstream};
 
@@ -78,7 +80,7 @@ impl Config {
 }
 
 /// What the process is built from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Boot {
     /// Where clients connect.
     pub listen: SocketAddr,
@@ -98,6 +100,8 @@ pub struct Boot {
     pub log: Log,
     /// Who is told of each decision.
     pub audit: Option<Audit>,
+    /// Who is told of traces.
+    pub traces: Option<Traces>,
     /// How long requests in flight may take to end once told to stop.
     pub shutdown_timeout: Duration,
 }
@@ -115,6 +119,7 @@ impl Boot {
             ("outbound", self.outbound == other.outbound),
             ("log.format", self.log.format == other.log.format),
             ("audit", self.audit == other.audit),
+            ("traces", self.traces == other.traces),
             ("shutdown_timeout", self.shutdown_timeout == other.shutdown_timeout),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(setting, _)| setting).collect()

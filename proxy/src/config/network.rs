@@ -13,6 +13,9 @@ pub struct Network {
 }
 
 impl Network {
+    /// All that there are.
+    pub(crate) const EVERY: [Self; 2] = [Self::v4([0, 0, 0, 0], 0), Self::v6(0, 0)];
+
     pub(crate) const fn v4(first: [u8; 4], bits: u8) -> Self {
         let [a, b, c, d] = first;
         Self { first: IpAddr::V4(Ipv4Addr::new(a, b, c, d)), bits }

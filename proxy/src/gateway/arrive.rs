@@ -6,7 +6,7 @@ use crate::config::TrustedProxies;
 use crate::edge::Caller;
 use crate::exchange::Exchange;
 use crate::pipeline::address;
-use crate::pipeline::trail::{Arrival, Trail};
+use crate::pipeline::trail::{Arrival, Roots, Trail};
 use crate::record::Names;
 
 /// None only if pingora lost its connection.
@@ -14,12 +14,12 @@ pub(super) fn from(
     session: &Session,
     exchange: &Exchange,
     proxies: &TrustedProxies,
-    names: &Names,
+    (names, roots): (&Names, Option<Roots>),
 ) -> Option<Arrival> {
     let Caller { peer, introduced } = exchange.connection.as_ref()?.caller();
     let headers = &session.req_header().headers;
     Some(Arrival {
         address: address::of_client(peer, introduced, headers, proxies),
-        trail: Trail::read(headers, || names.next()),
+        trail: Trail::read(headers, roots, || names.next()),
     })
 }

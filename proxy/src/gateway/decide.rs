@@ -1,6 +1,7 @@
 //! The one place where a request waits for what its decision needs.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use pingora_core::Result;
 use pingora_proxy::Session;
@@ -26,24 +27,40 @@ impl Gateway {
             let decision =
                 snapshot.pipeline.decide_knowing(request, &exchange.channel(), &known, now());
             match decision {
-                Decision::NeedKey(key) => match snapshot.issuers.look_again(key).await {
-                    Looked::Again => known.keys_are_new(),
-                    Looked::InVain => return Ok(Decision::Answer(Answer::NoKeys)),
-                },
-                Decision::NeedIntrospection(inquiry) => match snapshot.issuers.ask(inquiry).await {
-                    Some(told) => known.token_is(told),
-                    None => return Ok(Decision::Answer(Answer::NoIntrospection)),
-                },
-                Decision::NeedBody => match body::read(session, exchange).await? {
-                    Ok(body) => known.body_is(body),
-                    Err(answer) => return Ok(Decision::Answer(answer)),
-                },
+                Decision::NeedKey(key) => {
+                    let from = Instant::now();
+                    let looked = snapshot.issuers.look_again(key).await;
+                    exchange.times.keys = Some((from, Instant::now()));
+                    match looked {
+                        Looked::Again => known.keys_are_new(),
+                        Looked::InVain => return Ok(Decision::Answer(Answer::NoKeys)),
+                    }
+                }
+                Decision::NeedIntrospection(inquiry) => {
+                    let from = Instant::now();
+                    let told = snapshot.issuers.ask(inquiry).await;
+                    exchange.times.word = Some((from, Instant::now()));
+                    match told {
+                        Some(told) => known.token_is(told),
+                        None => return Ok(Decision::Answer(Answer::NoIntrospection)),
+                    }
+                }
+                Decision::NeedBody => {
+                    let from = Instant::now();
+                    let read = body::read(session, exchange).await?;
+                    exchange.times.body = Some((from, Instant::now()));
+                    match read {
+                        Ok(body) => known.body_is(body),
+                        Err(answer) => return Ok(Decision::Answer(answer)),
+                    }
+                }
                 Decision::Front(visit) => {
                     let answer = front::answer(session, exchange, &visit).await?;
                     return Ok(Decision::Answer(answer));
                 }
                 Decision::Answer(_) => return Ok(decision),
                 Decision::Forward(_) => {
+                    exchange.verified = known.has_verified();
                     exchange.body = known.into_body();
                     return Ok(decision);
                 }

@@ -43,7 +43,7 @@ pub(super) fn tell(
         took,
         added,
         tool: site.zip(call).and_then(|(site, call)| site.counts_as(call)),
-        trace_id: trail.and_then(Trail::trace_id),
+        trace_id: trail.and_then(Trail::sampled_trace_id),
     });
     tracing::info!(
         outcome = outcome.reason().code(),
@@ -111,7 +111,12 @@ fn refusal(
 
 /// Where a request was that was for no resource.
 fn place(outcome: Outcome) -> &'static str {
-    let public = [Reason::Metadata, Reason::Landing, Reason::Health];
+    let public = [Reason::Metadata, Reason::Mirror, Reason::Landing, Reason::Health];
     let reason = outcome.reason();
-    if public.contains(&reason) { reason.code() } else { "none" }
+    if public.contains(&reason) {
+        return reason.code();
+    }
+    let is_of_front = reason.code().starts_with("login_")
+        || [Reason::Front, Reason::FrontUnavailable].contains(&reason);
+    if is_of_front { "front" } else { "none" }
 }

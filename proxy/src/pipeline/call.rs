@@ -69,8 +69,13 @@ impl Call {
         self.0.acts().first()?.arguments
     }
 
+    /// The trace that the message belongs to, as its sender spells it.
+    pub(crate) fn trace_parent(&self) -> Option<&str> {
+        self.0.meta("traceparent")
+    }
+
     /// The tool, if it calls one.
-    pub(super) fn tool(&self) -> Option<&str> {
+    pub(crate) fn tool(&self) -> Option<&str> {
         match self.0.acts().first()?.target? {
             Target::Tool(name) if self.method() == "tools/call" => Some(name),
             Target::Tool(_) | Target::Prompt(_) | Target::Resource(_) => None,

@@ -1,6 +1,7 @@
 //! What has been found out about a request since it arrived, because a decision needed it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ use super::authenticate::Told;
 pub struct Known {
     asked: Asked,
     body: Option<Bytes>,
+    verified: AtomicBool,
 }
 
 /// What the issuer has been asked about a request's token.
@@ -43,6 +45,16 @@ impl Known {
         if matches!(self.asked, Asked::ForKeys) {
             self.asked = Asked::Nobody;
         }
+    }
+
+    /// The token has been verified for this request: a later decision finds the verdict of an earlier one.
+    pub(super) fn token_was_verified(&self) {
+        self.verified.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the verdict on the token is this request's own.
+    pub(crate) fn has_verified(&self) -> bool {
+        self.verified.load(Ordering::Relaxed)
     }
 
     /// What is to be forwarded, if it was read.

@@ -1,9 +1,15 @@
 //! By which names a request can be found again: in our log, the client's and the backend's.
 
+mod trace;
+
 use std::net::IpAddr;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+
+pub(crate) use trace::Parts;
+pub use trace::Roots;
+use trace::Trace;
 
 /// Where one request comes from, and what it is called.
 #[derive(Debug)]
@@ -19,27 +25,45 @@ pub struct Arrival {
 pub struct Trail {
     request: HeaderValue,
     correlation: HeaderValue,
-    /// `traceparent` as the upstream hears it.
-    trace: Option<HeaderValue>,
+    trace: Option<Trace>,
+    /// Whether it stood in the headers, so that what stands beside it there is about it.
+    in_headers: bool,
 }
 
 impl Trail {
-    /// What the client says, where it is well formed; the rest is made of `random`.
-    pub fn read(headers: &HeaderMap, random: impl FnOnce() -> [u8; 16]) -> Self {
+    /// What the client says, where it is well formed; the rest is made of `random`. Traces are begun only
+    /// where some are told of.
+    pub fn read(
+        headers: &HeaderMap,
+        roots: Option<Roots>,
+        mut random: impl FnMut() -> [u8; 16],
+    ) -> Self {
         let said = |name| only(headers, name).filter(|id| is_id(id.as_bytes())).cloned();
         let (request, correlation) = (said(&REQUEST_ID), said(&CORRELATION_ID));
-        let trace = only(headers, &TRACEPARENT).filter(|parent| is_trace(parent.as_bytes()));
-        if let (Some(request), None) = (&request, trace) {
+        let parent = only(headers, &TRACEPARENT);
+        if let (Some(request), None, None) = (&request, parent, roots) {
             let correlation = correlation.unwrap_or_else(|| request.clone());
-            return Self { request: request.clone(), correlation, trace: None };
+            return Self { request: request.clone(), correlation, trace: None, in_headers: false };
         }
-        let own = hex(random());
-        let trace = trace.and_then(|parent| continued(parent, &own));
-        let request = request.or_else(|| HeaderValue::from_maybe_shared(own).ok());
+        let own = random();
+        let trace = parent.and_then(|parent| Trace::continued(parent, own));
+        let in_headers = trace.is_some();
+        let trace = trace.or_else(|| Trace::begun(roots?, random(), own));
+        let request = request.or_else(|| HeaderValue::from_maybe_shared(hex(own)).ok());
         // Hexadecimal digits always fit.
         let request = request.unwrap_or(HeaderValue::from_static("-"));
         let correlation = correlation.unwrap_or_else(|| request.clone());
-        Self { request, correlation, trace }
+        Self { request, correlation, trace, in_headers }
+    }
+
+    /// Goes on with the trace that a message names, unless a header named one: that is the nearer one.
+    pub(crate) fn go_on(&mut self, parent: &str, random: impl FnOnce() -> [u8; 16]) {
+        if self.in_headers {
+            return;
+        }
+        let parent = HeaderValue::from_str(parent).ok();
+        let trace = parent.and_then(|parent| Trace::continued(&parent, random()));
+        self.trace = trace.or(self.trace.take());
     }
 
     pub(crate) fn request_id(&self) -> &str {
@@ -52,7 +76,17 @@ impl Trail {
     }
 
     pub(crate) fn trace_id(&self) -> Option<&str> {
-        text(self.trace.as_ref()?).get(TRACE_ID)
+        self.trace.as_ref()?.id()
+    }
+
+    /// The same, if the trace's parts are told of.
+    pub(crate) fn sampled_trace_id(&self) -> Option<&str> {
+        self.trace.as_ref().filter(|trace| trace.is_sampled())?.id()
+    }
+
+    /// Of the trace whose parts are told of.
+    pub(crate) fn parts(&self) -> Option<Parts> {
+        self.trace.as_ref()?.parts()
     }
 
     /// What the client hears.
@@ -65,16 +99,14 @@ impl Trail {
         for (name, value) in self.returned() {
             headers.insert(name, value.clone());
         }
-        match &self.trace {
-            Some(parent) => {
-                headers.insert(TRACEPARENT, parent.clone());
+        // Without the trace that they belong to they say nothing.
+        if !self.in_headers {
+            for name in [TRACEPARENT, TRACESTATE, BAGGAGE] {
+                headers.remove(name);
             }
-            // Without the trace that they belong to they say nothing.
-            None => {
-                for name in [TRACEPARENT, TRACESTATE, BAGGAGE] {
-                    headers.remove(name);
-                }
-            }
+        }
+        if let Some(trace) = &self.trace {
+            headers.insert(TRACEPARENT, trace.header().clone());
         }
     }
 }
@@ -94,29 +126,6 @@ fn is_id(id: &[u8]) -> bool {
     (1..=LONGEST_ID).contains(&id.len()) && id.iter().all(is_plain)
 }
 
-/// W3C Trace Context, version 00: its number, trace, parent and flags. A version that nobody here
-/// knows cannot be continued.
-fn is_trace(parent: &[u8]) -> bool {
-    let mut parts = parent.split(|&byte| byte == b'-');
-    let mut digits = |length| {
-        let part = parts.next().filter(|part| part.len() == length);
-        part.filter(|part| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')))
-    };
-    let is_some = |part: &[u8]| part.iter().any(|&byte| byte != b'0');
-    digits(2) == Some(b"00")
-        && digits(32).is_some_and(is_some)
-        && digits(16).is_some_and(is_some)
-        && digits(2).is_some()
-        && parts.next().is_none()
-}
-
-/// The same trace and flags; its parent is now our part of it.
-fn continued(parent: &HeaderValue, own: &[u8]) -> Option<HeaderValue> {
-    let mut ours = parent.as_bytes().to_vec();
-    ours.get_mut(PARENT_ID)?.copy_from_slice(own.get(..16)?);
-    HeaderValue::from_maybe_shared(Bytes::from(ours)).ok()
-}
-
 /// Thirty-two digits, the first of which is not 0: a parent of zeros is none.
 fn hex(mut random: [u8; 16]) -> Bytes {
     let [first, ..] = &mut random;
@@ -127,10 +136,6 @@ fn hex(mut random: [u8; 16]) -> Bytes {
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 const LONGEST_ID: usize = 128;
-
-/// Where they stand in a `traceparent`.
-const TRACE_ID: std::ops::Range<usize> = 3..35;
-const PARENT_ID: std::ops::Range<usize> = 36..52;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
@@ -151,7 +156,7 @@ mod tests {
         }
         let mut random = [0; 16];
         (random[0], random[15]) = (0x0b, 7);
-        Trail::read(&headers, || random)
+        Trail::read(&headers, None, || random)
     }
 
     #[test]
@@ -229,5 +234,40 @@ mod tests {
         let headers = goes_up(&[("traceparent", TRACE), ("traceparent", TRACE)]);
         assert!(!headers.contains_key("traceparent"));
         assert!(!goes_up(&[("baggage", "a=b")]).contains_key("baggage"));
+    }
+
+    #[test]
+    fn a_trace_in_the_message_goes_on_unless_a_header_has_one() {
+        let inner = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01";
+        let named = |fields: &[(&'static str, &str)], said: &str| {
+            let mut trail = trail(fields);
+            trail.go_on(said, || [7; 16]);
+            let mut headers = HeaderMap::new();
+            headers.insert("tracestate", HeaderValue::from_static("v=1"));
+            trail.write(&mut headers);
+            assert!(!headers.contains_key("tracestate"), "it is another trace's");
+            headers.get("traceparent").map(|parent| parent.to_str().unwrap().to_owned())
+        };
+        let ours = "00-0123456789abcdef0123456789abcdef-1707070707070707-01";
+        assert_eq!(named(&[("x-request-id", "a")], inner).as_deref(), Some(ours));
+        for none in ["", "x", "00-0-0-01", "a\nb"] {
+            assert_eq!(named(&[("x-request-id", "a")], none), None, "{none:?}");
+        }
+        let outer = named(&[("traceparent", TRACE)], inner).unwrap();
+        assert!(outer.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{outer}");
+    }
+
+    #[test]
+    fn where_traces_are_told_of_each_request_has_one() {
+        let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static("a"))]);
+        let mut count = 0;
+        let trail = Trail::read(&headers, Some(Roots::of(1.0)), || {
+            count += 1;
+            [count; 16]
+        });
+        assert_eq!(trail.request_id(), "a");
+        assert_eq!(trail.trace_id(), Some("12020202020202020202020202020202"));
+        assert_eq!(trail.sampled_trace_id(), trail.trace_id());
+        assert_eq!(trail.parts().unwrap().caller, None);
     }
 }

@@ -32,18 +32,24 @@ pub(crate) fn start(rules: &Log) -> Volume {
     let (filter, handle) = reload::Layer::new(filter(&rules.levels));
     // Already started is what the caller wanted.
     drop(tracing_subscriber::registry().with(layer.with_filter(filter)).try_init());
-    Volume(handle)
+    Volume { handle, levels: rules.levels.clone() }
 }
 
 /// By which the log is turned up and down.
-#[derive(Clone, Debug)]
-pub(crate) struct Volume(Handle<Targets, Registry>);
+#[derive(Debug)]
+pub(crate) struct Volume {
+    handle: Handle<Targets, Registry>,
+    levels: LogLevels,
+}
 
 impl Volume {
     /// From now on these levels.
-    pub(crate) fn set(&self, levels: &LogLevels) {
-        // Without a log there is nothing to change.
-        drop(self.0.reload(filter(levels)));
+    pub(crate) fn set(&mut self, levels: &LogLevels) {
+        if *levels != self.levels {
+            // Without a log there is nothing to change.
+            drop(self.handle.reload(filter(levels)));
+            self.levels = levels.clone();
+        }
     }
 }
 

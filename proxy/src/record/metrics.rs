@@ -8,6 +8,7 @@ mod process;
 mod register;
 mod reload;
 mod requests;
+mod spans;
 mod tokens;
 mod traffic;
 mod upstreams;
@@ -30,6 +31,7 @@ use reload::CertificateMetrics;
 pub(crate) use reload::{CertificateGauges, ReloadGauges};
 use requests::RequestMetrics;
 pub(crate) use requests::{Done, OpenStream};
+pub(crate) use spans::SpanCounts;
 use tokens::TokenMetrics;
 pub(crate) use tokens::{InquiryCounts, RevocationGauges};
 pub(crate) use traffic::Traffic;
@@ -57,6 +59,7 @@ struct Metrics {
     injections: IntCounterVec,
     plain: IntCounterVec,
     upstreams: UpstreamMetrics,
+    spans: SpanCounts,
     refusals: Refusals,
 }
 
@@ -109,6 +112,7 @@ impl Recorder {
                 &["result"],
             )?,
             upstreams: UpstreamMetrics::new(&all)?,
+            spans: SpanCounts::new(&all)?,
             refusals: Refusals::new(),
             registry: all,
         })))
@@ -156,6 +160,11 @@ impl Recorder {
     /// The metrics of the audit.
     pub(crate) fn audit(&self) -> AuditCounts {
         self.0.audit.clone()
+    }
+
+    /// The metrics of traces.
+    pub(crate) fn spans(&self) -> SpanCounts {
+        self.0.spans.clone()
     }
 
     /// A pod that the webhook was asked about.

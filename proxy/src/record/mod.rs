@@ -8,7 +8,7 @@ mod refusals;
 use crate::reason::Reason;
 pub(crate) use metrics::{
     AuditCounts, CertificateGauges, Done, Format, InquiryCounts, KeyGauges, OpenStream, Recorder,
-    ReloadGauges, RevocationGauges, Sample, Standing, Traffic, UpstreamCounts,
+    ReloadGauges, RevocationGauges, Sample, SpanCounts, Standing, Traffic, UpstreamCounts,
 };
 pub(crate) use names::Names;
 pub(crate) use refusals::{Refusal, Short};

@@ -34,7 +34,7 @@ pub fn holds(bytes: &[u8]) {
     let Decision::Forward(permit) = DESK.ask(&request) else { return };
     assert_eq!(&*permit.principal().subject, subject);
     let address = IpAddr::from(Ipv4Addr::new(198, 51, 100, 7));
-    let arrival = Arrival { address, trail: Trail::read(&request.headers, || [7; 16]) };
+    let arrival = Arrival { address, trail: Trail::read(&request.headers, None, || [7; 16]) };
     let said = request.headers.clone();
     let backend = HeaderValue::from_static("localhost");
     DESK.site(&permit).relay().rewrite(&mut request.headers, &permit, &arrival, &backend);

@@ -138,6 +138,11 @@ impl Message {
         }
     }
 
+    /// What is said about the message, beside what it asks for.
+    pub(super) fn meta(&self, name: &str) -> Option<&str> {
+        self.params()?.get("_meta")?.get(name)?.as_str()
+    }
+
     fn text(&self, name: &str) -> Option<&str> {
         self.params()?.get(name)?.as_str()
     }

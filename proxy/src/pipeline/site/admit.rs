@@ -159,7 +159,11 @@ impl Site {
             }
             (Recalled::Nothing | Recalled::ToHaveHeld, _) => (),
         }
-        Ok(self.verifier.verify(token, digest, now))
+        let verified = self.verifier.verify(token, digest, now);
+        if verified.is_ok() {
+            known.token_was_verified();
+        }
+        Ok(verified)
     }
 
     /// Counts against its source what did not hold.

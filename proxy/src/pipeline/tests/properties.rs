@@ -92,7 +92,7 @@ forward: {claims: {email: X-User-Email, groups: X-User-Groups}}
             headers.append(name, HeaderValue::from_static("root"));
         }
         let address = [192, 0, 2, 1].into();
-        let arrival = Arrival { address, trail: Trail::read(&headers, || [0; 16]) };
+        let arrival = Arrival { address, trail: Trail::read(&headers, None, || [0; 16]) };
         let backend = HeaderValue::from_static("backend");
         let relay = self.pipeline.site(permit).unwrap().relay();
         relay.rewrite(&mut headers, permit, &arrival, &backend);

@@ -1,11 +1,15 @@
 //! Container, Compose, systemd, alerts, scripts: each by its own program.
 
 use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{Started, all, fails, passes, read, root, tool};
-use crate::harness::postern;
+use crate::harness::{Identity, Process, Wire, World, follow, postern, wait_until};
 
 #[test]
 fn the_dockerfile_is_clean() {
@@ -97,19 +101,185 @@ fn the_alerts_go_off_when_they_should() {
     passes(tool("promtool").args(["check", "config"]).arg(&config));
 }
 
-/// Every metric that an alert is about is one that a gateway can have.
+/// Each says what to do, and is held to going off by `rules.test.yaml`.
 #[test]
-fn the_alerts_are_about_metrics_that_there_are() {
-    let sources = root().join("proxy/src/record");
-    let mut known = String::new();
-    for name in ["metrics.rs", "metrics/keys.rs", "metrics/tokens.rs", "metrics/traffic.rs"] {
-        known += &fs::read_to_string(sources.join(name)).unwrap();
+fn every_alert_is_tested_and_says_what_to_do() {
+    let rules: Value = serde_yaml::from_str(&read("helm/postern/files/rules.yaml")).unwrap();
+    let tests = fs::read_to_string(root().join("tests/deploy/rules.test.yaml")).unwrap();
+    let groups = rules["groups"].as_array().unwrap().iter();
+    let mut alerts = 0;
+    for rule in groups.flat_map(|group| group["rules"].as_array().unwrap()) {
+        if let Some(record) = rule["record"].as_str() {
+            assert!(tests.contains(&format!("- expr: {record}\n")), "{record}");
+            continue;
+        }
+        alerts += 1;
+        let name = rule["alert"].as_str().unwrap();
+        for annotation in ["summary", "description", "runbook"] {
+            assert!(rule["annotations"][annotation].is_string(), "{name} has no {annotation}");
+        }
+        let of_it = format!("alertname: {name}\n        exp_alerts:\n");
+        assert!(tests.contains(&of_it), "{name} never goes off");
+        assert!(tests.contains(&format!("alertname: {name}, exp_alerts: []")), "{name} always");
     }
+    assert!(alerts > 10);
+}
+
+/// Everything that rules and dashboard ask about is there in a gateway at work.
+#[test]
+fn rules_and_dashboard_are_about_metrics_that_there_are() {
+    let world = at_work();
+    let metrics = world.admin("/metrics").body;
+    let there = |name: &str| {
+        let kinds = ["", "_bucket", "_sum", "_count"];
+        let family = kinds.iter().find_map(|kind| {
+            let family = name.strip_suffix(kind).unwrap_or(name);
+            metrics.contains(&format!("# TYPE {family} ")).then_some(family)
+        });
+        // The webhook's own; and where an issuer is asked.
+        family.is_some()
+            || ["postern_injections_total", "postern_introspections_total"].contains(&name)
+    };
     let rules = read("helm/postern/files/rules.yaml");
-    let words = rules.split(|c: char| !(c.is_ascii_lowercase() || c == '_'));
-    for metric in words.filter(|word| word.starts_with("postern_")) {
-        assert!(known.contains(&format!("\"{metric}\"")), "{metric}");
+    let dashboard = read("helm/postern/files/dashboard.json");
+    let mut asked = 0;
+    for text in [&rules, &dashboard] {
+        let words = text
+            .split(|c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c)));
+        for name in
+            words.filter(|word| word.starts_with("postern_") || word.starts_with("process_"))
+        {
+            assert!(there(name), "{name} is in no exposition:\n{metrics}");
+            asked += 1;
+        }
     }
+    assert!(asked > 80, "{asked}");
+    let records = rules.split_whitespace().filter(|word| word.starts_with("postern:"));
+    for record in records {
+        assert!(rules.contains(&format!("record: {record}\n")), "{record} is recorded by nobody");
+    }
+}
+
+/// Every family that is told in ordinary life is not empty.
+fn at_work() -> World {
+    let identity = Identity::new();
+    let world = World::with(&format!(
+        "{}\nresource: {{url: https://mcp.example/mcp, scopes: [mcp:read], policy: {{\
+         allow: [{{tools: [echo]}}, {{tools: [x], when: claims.absent}}], \
+         deny: [{{tools: [echo], shadow: true}}]}}}}",
+        identity.settings()
+    ));
+    let token = format!("Bearer {}", world.issuer.token());
+    let headers = [("Authorization", &*token), ("Content-Type", "application/json")];
+    for tool in ["echo", "x"] {
+        let body = json!({
+            "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": tool },
+        });
+        identity.connect(world.gateway).request("POST", "/mcp", &headers, &body.to_string());
+    }
+    let failed = "postern_policy_condition_errors_total";
+    wait_until("both are counted", || world.metric(failed) >= 1.0);
+    world
+}
+
+#[test]
+fn grafana_finds_in_the_dashboard_what_it_needs() {
+    let text = read("helm/postern/files/dashboard.json");
+    let dashboard: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&dashboard["uid"], &dashboard["title"]), (&"postern".into(), &"Postern".into()));
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut taken = Vec::new();
+    let directory = tempfile::tempdir().unwrap();
+    let mut rules = Vec::new();
+    for panel in panels {
+        let at = &panel["gridPos"];
+        let [x, y, w, h] = ["x", "y", "w", "h"].map(|side| at[side].as_i64().unwrap());
+        assert!(x + w <= 24, "{panel}");
+        let overlaps = |(a, b, c, d): &(i64, i64, i64, i64)| {
+            x < a + c && *a < x + w && y < b + d && *b < y + h
+        };
+        assert!(!taken.iter().any(overlaps), "{} lies over another", panel["title"]);
+        taken.push((x, y, w, h));
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            // As Grafana fills it in; promtool reads each as a rule.
+            let query = target["expr"].as_str().unwrap();
+            let query = query.replace("$__rate_interval", "5m");
+            rules.push(json!({ "record": format!("panel:{}", rules.len()), "expr": query }));
+        }
+    }
+    assert!(rules.len() > 30);
+    let file = directory.path().join("queries.yaml");
+    let all = json!({ "groups": [{ "name": "dashboard", "rules": rules }] });
+    fs::write(&file, all.to_string()).unwrap();
+    passes(tool("promtool").args(["check", "rules"]).arg(file));
+}
+
+#[test]
+fn promtool_finds_nothing_to_say_about_the_metrics() {
+    let world = at_work();
+    let mut promtool = tool("promtool");
+    promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut promtool = promtool.stderr(Stdio::piped()).spawn().unwrap();
+    let metrics = world.admin("/metrics").body;
+    promtool.stdin.take().unwrap().write_all(metrics.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    let told = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&told));
+    assert!(told.is_empty(), "{}", String::from_utf8_lossy(&told));
+}
+
+/// A real Prometheus asks for the format that it likes best, and keeps the exemplars.
+#[test]
+fn a_real_prometheus_scrapes_a_gateway() {
+    let world = World::start();
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let headers = [
+        ("Authorization", &*format!("Bearer {}", world.issuer.token())),
+        ("traceparent", &format!("00-{trace}-00f067aa0ba902b7-01")),
+    ];
+    assert_eq!(world.request("POST", "/mcp", &headers).status, 200);
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("prometheus.yaml");
+    let scrape = json!({
+        "global": { "scrape_interval": "200ms" },
+        "rule_files": [root().join("deploy/helm/postern/files/rules.yaml")],
+        "scrape_configs": [{
+            "job_name": "postern",
+            "static_configs": [{ "targets": [world.admin.to_string()] }],
+        }],
+    });
+    fs::write(&config, scrape.to_string()).unwrap();
+    let mut prometheus = tool("prometheus");
+    prometheus.arg(format!("--config.file={}", config.display()));
+    prometheus.arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()));
+    prometheus.args(["--web.listen-address=127.0.0.1:0", "--enable-feature=exemplar-storage"]);
+    let mut prometheus = Process(prometheus.stderr(Stdio::piped()).spawn().unwrap());
+    let log = follow(&mut prometheus.0);
+    let address: SocketAddr = loop {
+        let line = log.recv_timeout(Duration::from_secs(20)).expect("it never listened");
+        if let Some((_, address)) = line.split_once("msg=\"Listening on\" address=") {
+            break address.trim().parse().unwrap();
+        }
+    };
+    let ask = |path: &str| -> Value {
+        let mut wire = Wire::connect(address);
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: p\r\nConnection: close\r\n\r\n"));
+        let text = wire.rest();
+        let (_, body) = text.split_once("\r\n\r\n").unwrap_or_default();
+        serde_json::from_str(body).unwrap_or_default()
+    };
+    let query = "/api/v1/query?query=postern_requests_total";
+    let found = || ask(query)["data"]["result"][0]["metric"]["outcome"] == "forwarded";
+    wait_until("it has scraped", found);
+    let exemplars = || {
+        ask("/api/v1/query_exemplars?query=postern_request_seconds_bucket&start=1&end=9999999999")
+    };
+    wait_until("it has the trace", || {
+        exemplars()["data"][0]["exemplars"][0]["labels"]["trace_id"] == trace
+    });
+    let targets = ask("/api/v1/targets");
+    let target = &targets["data"]["activeTargets"][0];
+    assert_eq!((&target["health"], &target["lastError"]), (&"up".into(), &"".into()), "{target}");
 }
 
 #[test]

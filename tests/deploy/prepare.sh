@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Brings the programs that check what is in deploy/, into target/deploy/bin: helm and Compose's own reader
-# (built from Go modules), promtool, nginx, haproxy, envoy, systemd-analyze, curl, jq, hadolint,
+# (built from Go modules), promtool, prometheus, nginx, haproxy, envoy, systemd-analyze, curl, jq, hadolint,
 # kubernetes-validate and shellcheck; and slowhttptest, which checks the gateway's patience.
 #
 # Does nothing when that is up to date. Needs what tests/e2e/prepare.sh brings. A program that cannot be had is
@@ -11,7 +11,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=$root/target/deploy
 go_modules=(helm.sh/helm/v3/cmd/helm@v3.19.5 github.com/compose-spec/compose-go/v2/cmd@v2.16.2)
-programs=(helm compose-spec promtool nginx haproxy envoy systemd-analyze curl jq hadolint shellcheck kubernetes-validate
+programs=(helm compose-spec promtool prometheus nginx haproxy envoy systemd-analyze curl jq hadolint shellcheck kubernetes-validate
     slowhttptest)
 
 main() {
@@ -86,13 +86,14 @@ go_suits() {
 install_servers() {
     "$root/benches/prepare.sh"
     unpack prometheus promtool
+    unpack prometheus prometheus
     unpack systemd systemd-analyze
     unpack curl curl
     unpack jq jq
     # It has no way to tell its version, but an end: nobody is there.
     unpack slowhttptest slowhttptest -c 1 -l 1 -u http://127.0.0.1:9/
     local name
-    for name in promtool nginx haproxy envoy systemd-analyze curl jq slowhttptest; do
+    for name in promtool prometheus nginx haproxy envoy systemd-analyze curl jq slowhttptest; do
         find_program "$name" || die "$name is missing, and cannot be had with apt or pip here"
         ln -sf "$found" "$out/bin/$name"
     done

@@ -54,14 +54,14 @@ fn who_was_refused_and_why_is_told_without_tokens() {
     let claims = world.issuer.claims().set("sub", subject).set("client_id", "</script>");
     let token = world.issuer.key.sign(&claims);
     assert_eq!(world.call(&token).status, 403);
+    let remembered = || document(&world)["refusals"].as_array().unwrap().len();
+    wait_until("it is remembered", || remembered() == 1);
     let opaque = "opaque-token-that-nobody-may-see";
     let path = format!("/mcp/\"onload=alert(1){}?access_token={opaque}", "x".repeat(400));
     let bearer = format!("Bearer {opaque}");
     let headers = [("Authorization", &*bearer), ("X-Request-Id", "seen-1")];
     assert_eq!(world.request("GET", &path, &headers).status, 401);
-    wait_until("both are remembered", || {
-        document(&world)["refusals"].as_array().unwrap().len() == 2
-    });
+    wait_until("both are remembered", || remembered() == 2);
     let told = document(&world);
     let [last, first] = &**told["refusals"].as_array().unwrap() else { panic!("{told}") };
     assert_eq!((&first["reason"], &first["status"]), (&"insufficient_scope".into(), &403.into()));

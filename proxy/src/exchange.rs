@@ -215,6 +215,13 @@ impl Exchange {
         }
     }
 
+    /// Notes what the upstream says, where that is the head of its answer or the end.
+    pub(crate) fn upstream_spoke(&mut self, counts: bool) {
+        if counts {
+            self.times.said = Some(Instant::now());
+        }
+    }
+
     /// How long it has been here so far, without the time that was the upstream's; if that has answered.
     pub(crate) fn added(&self, now: Instant) -> Option<Duration> {
         let (asked, said) = self.times.asked.zip(self.times.said)?;

@@ -30,7 +30,7 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use crate::audit::Audit;
 use crate::config::{Boot, TrustedProxies};
 use crate::edge::{Body, Connection};
-use crate::exchange::{Exchange, Stage};
+use crate::exchange::Exchange;
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::trail::Roots;
@@ -116,20 +116,11 @@ impl ProxyHttp for Gateway {
             None => self.decide(session, exchange).await?,
         };
         self.find_trace(exchange, &decision);
-        exchange.times.decided = Some(Instant::now());
         let decision = place::find(exchange, decision);
         let decision = audit::tell(&self.audit, session, exchange, decision);
         match decision {
             Decision::Forward(permit) => {
-                let remembered = permit.remembered() && !exchange.verified;
-                let issuer = &permit.principal().issuer;
-                self.recorder.token(issuer, permit.algorithm(), remembered);
-                permit.ruling().shadow().inspect(|rule| self.recorder.shadow(rule));
-                exchange.stage = Stage::Permitted(permit);
-                if exchange.body.is_none() && !session.is_body_done() {
-                    exchange.awaited =
-                        exchange.connection.as_ref().and_then(Connection::await_body);
-                }
+                self.let_pass(session, exchange, permit);
                 Ok(CONTINUE)
             }
             Decision::Answer(answer) => {
@@ -215,7 +206,7 @@ impl ProxyHttp for Gateway {
         } else {
             place::answered(exchange)?;
         }
-        exchange.times.said = Some(Instant::now());
+        exchange.upstream_spoke(true);
         downstream::pass_on(response, exchange)?;
         if streams::is_one(session, response) {
             exchange.open = Some(self.recorder.stream());
@@ -231,9 +222,7 @@ impl ProxyHttp for Gateway {
         end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
-        if end {
-            exchange.times.said = Some(Instant::now());
-        }
+        exchange.upstream_spoke(end);
         lists::go_on(session, body, end, exchange)?;
         streams::go_on(exchange, body.as_deref(), end)?;
         Ok(None)

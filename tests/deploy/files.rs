@@ -177,8 +177,10 @@ fn at_work() -> World {
         });
         identity.connect(world.gateway).request("POST", "/mcp", &headers, &body.to_string());
     }
-    let failed = "postern_policy_condition_errors_total";
-    wait_until("both are counted", || world.metric(failed) >= 1.0);
+    world.connect().send("this is not TLS\r\n\r\n");
+    for metric in ["postern_policy_condition_errors_total", "postern_handshakes_failed_total"] {
+        wait_until(metric, || world.metric(metric) >= 1.0);
+    }
     world
 }
 

@@ -7,13 +7,26 @@ use pingora_core::Result;
 use pingora_proxy::Session;
 
 use super::{Gateway, body, front, now};
-use crate::exchange::Exchange;
+use crate::edge::Connection;
+use crate::exchange::{Exchange, Stage};
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
+use crate::pipeline::authorize::Permit;
 use crate::pipeline::known::Known;
 use crate::refresh::Looked;
 
 impl Gateway {
+    /// From here on it is the upstream's.
+    pub(super) fn let_pass(&self, session: &mut Session, exchange: &mut Exchange, permit: Permit) {
+        let remembered = permit.remembered() && !exchange.verified;
+        self.recorder.token(&permit.principal().issuer, permit.algorithm(), remembered);
+        permit.ruling().shadow().inspect(|rule| self.recorder.shadow(rule));
+        exchange.stage = Stage::Permitted(permit);
+        if exchange.body.is_none() && !session.is_body_done() {
+            exchange.awaited = exchange.connection.as_ref().and_then(Connection::await_body);
+        }
+    }
+
     /// Decides; and finds out what the decision needs, each thing once, until there is one.
     pub(super) async fn decide(
         &self,

@@ -14,8 +14,9 @@ use crate::pipeline::trail::Parts;
 use crate::spans::{Kind, Span, Spans, Value};
 
 impl Gateway {
-    /// A message may name the trace that it belongs to.
+    /// A message may name the trace that it belongs to, which is known once it is decided on.
     pub(super) fn find_trace(&self, exchange: &mut Exchange, decision: &Decision) {
+        exchange.times.decided = Some(Instant::now());
         let ruling = match decision {
             Decision::Forward(permit) => Some(permit.ruling()),
             Decision::Answer(answer) => answer.refused().map(|(_, ruling)| ruling),

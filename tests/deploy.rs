@@ -5,6 +5,7 @@ mod chart;
 mod files;
 mod guides;
 mod proxies;
+mod scanners;
 
 use std::fs;
 use std::path::{Path, PathBuf};

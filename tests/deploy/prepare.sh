@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings the programs that check what is in deploy/, into target/deploy/bin: helm and Compose's own reader
 # (built from Go modules), promtool, prometheus, nginx, haproxy, envoy, systemd-analyze, curl, jq, hadolint,
-# kubernetes-validate and shellcheck; and slowhttptest, which checks the gateway's patience.
+# kubernetes-validate and shellcheck; slowhttptest, which checks the gateway's patience; and the scanners of TLS: sslyze
+# and testssl.
 #
 # Does nothing when that is up to date. Needs what tests/e2e/prepare.sh brings. A program that cannot be had is
 # an error: nothing in deploy/ goes unchecked.
@@ -12,14 +13,14 @@ root=$(cd "$here/../.." && pwd)
 out=$root/target/deploy
 go_modules=(helm.sh/helm/v3/cmd/helm@v3.19.5 github.com/compose-spec/compose-go/v2/cmd@v2.16.2)
 programs=(helm compose-spec promtool prometheus nginx haproxy envoy systemd-analyze curl jq hadolint shellcheck kubernetes-validate
-    slowhttptest)
+    slowhttptest sslyze testssl)
 
 main() {
     mkdir -p "$out/bin"
     exec 9>"$out/lock"
     if command -v flock >/dev/null; then flock 9; fi
     local wanted
-    wanted="$out $(cd "$here" && cat requirements.txt requirements-go.txt prepare.sh | cksum)"
+    wanted="$out $(cd "$here" && cat requirements.txt requirements-tls.txt requirements-go.txt prepare.sh | cksum)"
     if [[ -f $out/stamp && $(<"$out/stamp") == "$wanted" ]] && complete; then return; fi
     rm -f "$out/stamp"
     # shellcheck source=/dev/null
@@ -27,6 +28,7 @@ main() {
     install_python_tools
     install_go_tools
     install_servers
+    install_scanners
     complete || die "not everything is there: $(missing)"
     printf '%s\n' "$wanted" >"$out/stamp"
 }
@@ -48,9 +50,26 @@ install_python_tools() {
     chmod +x "$out/bin/kubernetes-validate"
 }
 
+install_scanners() {
+    say 'installing sslyze and testssl'
+    rm -rf "$out/sslyze"
+    # It is published as source alone.
+    pip_install "$out/sslyze" requirements-tls.txt --no-binary sslyze
+    printf '#!/usr/bin/env bash\nPYTHONPATH=%q exec %q -m sslyze "$@"\n' "$out/sslyze" "$PYTHON" >"$out/bin/sslyze"
+    # shellcheck source=/dev/null
+    find_program testssl || (source "$root/benches/prepare.sh" && bring_package testssl.sh testssl --help) || true
+    find_program testssl || die 'testssl is missing, and cannot be had with apt here'
+    local unpacked=$root/target/bench/testssl.sh/root
+    # What is unpacked looks for its tables where a package would have put them.
+    # shellcheck disable=SC2016 # PATH is the one of later
+    printf '#!/usr/bin/env bash\nif [[ -d %q ]]; then\n    export PATH=%q:$PATH TESTSSL_INSTALL_DIR=%q\nfi\nexec %q "$@"\n' \
+        "$unpacked" "$unpacked/usr/bin" "$unpacked/etc/testssl" "$found" >"$out/bin/testssl"
+    chmod +x "$out/bin/sslyze" "$out/bin/testssl"
+}
+
 pip_install() {
     "$PYTHON" -m pip install --target "$1" --require-hashes --no-deps --only-binary :all: --quiet --no-input \
-        --disable-pip-version-check --root-user-action ignore -r "$here/$2" >&2 ||
+        --disable-pip-version-check --root-user-action ignore "${@:3}" -r "$here/$2" >&2 ||
         die "cannot install $2: is the Python package index within reach?"
 }
 

@@ -25,7 +25,7 @@ impl Certificate {
 
     /// For these names and addresses.
     pub(crate) fn write_for(directory: &Path, names: &[&str]) -> Self {
-        Self::write_until(directory, names, 365)
+        Self::write_until(directory, names, 363)
     }
 
     /// The same, good for so many days from now; of less than none, it has expired.
@@ -45,6 +45,10 @@ impl Certificate {
         let end = DateTime::from_timestamp(now() + days * 86400, 0).unwrap();
         let [month, day] = [end.month(), end.day()].map(|part| part.try_into().unwrap());
         leaf.not_after = date_time_ymd(end.year(), month, day);
+        // Nobody believes one that is good for longer than a year.
+        let begin = DateTime::from_timestamp(now() + (days.min(0) - 2) * 86400, 0).unwrap();
+        let [month, day] = [begin.month(), begin.day()].map(|part| part.try_into().unwrap());
+        leaf.not_before = date_time_ymd(begin.year(), month, day);
         let key = KeyPair::generate().unwrap();
         let leaf = leaf.signed_by(&key, &Issuer::new(authority, authority_key)).unwrap();
 

@@ -212,3 +212,11 @@ async fn what_a_tool_cannot_do_it_says_in_words() {
     let (error, _) = called("mcp:read", "echo", json!({ "message": "hi", "shout": true })).await;
     assert!(error, "an argument that it does not know");
 }
+
+#[tokio::test]
+async fn takes_no_more_than_it_can_carry() {
+    let large = call("echo", json!({ "message": "x".repeat(5 << 20) }));
+    let server = Server::on_tcp().await;
+    assert_eq!(server.send(Post::modern("tools/call", large)).await.status(), "413");
+    assert_eq!(server.send(Post::whoami()).await.status(), "200");
+}

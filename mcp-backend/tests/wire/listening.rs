@@ -36,6 +36,24 @@ async fn ends_well_at_sigint() {
     server.ends_well().await;
 }
 
+/// A call that runs is let end: it goes on to tell of its progress, and has its answer.
+#[tokio::test]
+async fn answers_what_it_has_begun_before_it_ends_at_sigterm() {
+    let (server, address) = listening(&["--conformance", "--listen", "127.0.0.1:0"]).await;
+    let mut client = Connection::open(&address).await;
+    let mut params = call("test_tool_with_progress", json!({}));
+    params["_meta"] = json!({ "progressToken": "p" });
+    client.open_stream(Post::modern("tools/call", params)).await;
+    assert_eq!(client.event().await["params"]["progress"], 0.0);
+    server.signal("TERM").await;
+    for progress in [50.0, 100.0] {
+        assert_eq!(client.event().await["params"]["progress"], progress);
+    }
+    assert_eq!(client.event().await["result"]["content"][0]["text"], "Done.");
+    drop(client);
+    server.ends_well().await;
+}
+
 #[tokio::test]
 async fn logs_neither_who_calls_nor_what_they_say() {
     let (server, address) = listening(&["--listen", "127.0.0.1:0"]).await;

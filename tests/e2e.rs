@@ -1,6 +1,7 @@
 //! The whole dance with parts that nobody here wrote: a certified authorization server, the official
 //! MCP clients, Prometheus' own parser. `tests/e2e/prepare.sh` brings them.
 
+mod api;
 mod certificates;
 mod conformance;
 mod eras;
@@ -21,6 +22,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -344,3 +346,6 @@ fn program(name: &str) -> PathBuf {
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
+
+/// Longer than anything takes that is going to happen.
+const PATIENCE: Duration = Duration::from_secs(20);

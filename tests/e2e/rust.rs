@@ -1,6 +1,7 @@
 //! The official Rust client.
 
 use reqwest::{Certificate as Root, Client as Http};
+use rmcp::ClientHandler;
 use rmcp::model::{CallToolRequestParams, ProtocolVersion};
 use rmcp::service::{
     ClientInitializeError, ClientLifecycleMode, ClientServiceExt as _, RoleClient, RunningService,
@@ -18,14 +19,14 @@ use crate::harness::World;
 type Session = RunningService<RoleClient, ()>;
 
 /// What the client is made of.
-struct Client {
+pub(super) struct Client {
     url: String,
-    http: Http,
+    pub(super) http: Http,
 }
 
 impl Client {
     /// It trusts the stage's authority and no other.
-    fn of(stage: &Stage) -> Self {
+    pub(super) fn of(stage: &Stage) -> Self {
         // Another test may have been first.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
         let root = std::fs::read(&stage.ground.certificate.authority).unwrap();
@@ -81,7 +82,7 @@ fn sign_in(url: &str) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn modern() -> ClientLifecycleMode {
+pub(super) fn modern() -> ClientLifecycleMode {
     ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
 }
 
@@ -110,7 +111,7 @@ async fn completes(stage: &Stage, session: &Session, version: &str) {
     assert_eq!(echo["echo"], message["message"]);
 }
 
-fn version_of(session: &Session) -> String {
+pub(super) fn version_of<H: ClientHandler>(session: &RunningService<RoleClient, H>) -> String {
     session.peer_info().unwrap().protocol_version.to_string()
 }
 

@@ -3,6 +3,8 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -38,6 +40,7 @@ pub(crate) struct Upstream {
     address: SocketAddr,
     events: Receiver<Event>,
     say: Sender<String>,
+    silent: Arc<AtomicBool>,
 }
 
 impl Upstream {
@@ -46,14 +49,21 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let (tell, events) = channel();
         let (say, lines) = channel();
-        let lines = std::sync::Arc::new(tokio::sync::Mutex::new(lines));
+        let lines = Arc::new(tokio::sync::Mutex::new(lines));
+        let silent = Arc::new(AtomicBool::new(false));
+        let ear = Ear { tell, lines, silent: Arc::clone(&silent) };
         thread::spawn(move || {
             for connection in listener.incoming().map_while(Result::ok) {
-                let (tell, lines) = (tell.clone(), std::sync::Arc::clone(&lines));
-                thread::spawn(move || serve(connection, &tell, &lines));
+                let ear = ear.clone();
+                thread::spawn(move || serve(connection, &ear));
             }
         });
-        Self { address, events, say }
+        Self { address, events, say, silent }
+    }
+
+    /// Whether requests that ask for no answer of theirs get none, from now on.
+    pub(crate) fn keep_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -101,7 +111,15 @@ impl Upstream {
 
 type Lines = tokio::sync::Mutex<Receiver<String>>;
 
-fn serve(connection: TcpStream, tell: &Sender<Event>, lines: &Lines) {
+/// What each connection has of the test.
+#[derive(Clone)]
+struct Ear {
+    tell: Sender<Event>,
+    lines: Arc<Lines>,
+    silent: Arc<AtomicBool>,
+}
+
+fn serve(connection: TcpStream, Ear { tell, lines, silent }: &Ear) {
     let mut reader = BufReader::new(connection.try_clone().unwrap());
     let mut writer = connection;
     while let Some(seen) = read_request(&mut reader) {
@@ -110,6 +128,7 @@ fn serve(connection: TcpStream, tell: &Sender<Event>, lines: &Lines) {
         // The test may be over, and with it the ear for this.
         drop(tell.send(Event::Request(seen)));
         let kept = match answer.as_deref() {
+            None if silent.load(Ordering::Relaxed) => wait(&writer, tell),
             None => write!(
                 writer,
                 "HTTP/1.1 200 OK\r\nserver: backend\r\ncontent-length: 2\r\n\r\n{{}}"

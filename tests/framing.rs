@@ -461,3 +461,24 @@ fn what_http2_forbids_reaches_no_http1() {
 }
 
 const CHUNKS: &str = "2\r\n{}\r\n0\r\n\r\n";
+
+/// An empty piece, written as a chunk, would end the body before its end is written: what is too much would
+/// stand before the next request, whosever that is.
+#[test]
+fn a_body_that_ends_with_an_empty_piece_ends_once() {
+    let identity = Identity::new();
+    let world = World::with(&identity.settings());
+    let bearer = format!("Bearer {}", world.issuer.token());
+    let mut client = H2::connect(world.gateway, &identity);
+    for body in [&["{}"][..], &[], &["{", "}"]] {
+        let mut begun = client.begin("POST", "/mcp", &[("authorization", &bearer)]).unwrap();
+        for piece in body {
+            begun.say(piece);
+        }
+        assert_eq!(begun.end(None).unwrap().head.status, 200);
+        let seen = world.upstream.next();
+        assert!(seen.head.starts_with("POST /mcp "), "{}", seen.head);
+        assert_eq!(seen.body.replace("\r\n", ""), body.concat());
+    }
+    world.upstream.saw_nothing();
+}

@@ -241,6 +241,12 @@ impl ProxyHttp for Gateway {
             *body = Some(read.clone());
             return Ok(());
         }
+        if end {
+            // HTTP/2 may end a body with an empty piece. pingora would write it as a chunk without a size,
+            // which ends the body, and then end it once more: the next request on that connection would
+            // begin with what is too much.
+            *body = body.take().filter(|last| !last.is_empty());
+        }
         exchange.awaited = exchange.awaited.take().filter(|_| !end).inspect(Body::moved);
         let bytes = body.as_ref().map_or(0, Bytes::len);
         if bytes > 0 && exchange.site()?.reads_calls() {

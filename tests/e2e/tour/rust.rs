@@ -56,7 +56,7 @@ impl ClientHandler for Ear {
         progress: ProgressNotificationParam,
         _: NotificationContext<RoleClient>,
     ) {
-        drop(self.told.send((progress.progress, progress.total)));
+        self.told.send((progress.progress, progress.total)).ok();
     }
 }
 

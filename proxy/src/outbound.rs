@@ -237,7 +237,11 @@ fn dialable(
 pub(crate) enum CannotFetch {
     #[error("{0}")]
     Roots(#[from] NoRoots),
-    #[error("the HTTP client cannot be set up: {0}")]
+    #[error(
+        "the HTTP client cannot be set up: {why}; it needs the system's authorities (on Debian: \
+         ca-certificates), or a file of them in outbound.ca_file",
+        why = innermost(.0)
+    )]
     Client(#[from] reqwest::Error),
 }
 
@@ -260,15 +264,19 @@ impl Failed {
     fn unreachable(error: reqwest::Error) -> Self {
         // An address may hold what a reference in the configuration stands for.
         let error = error.without_url();
-        let mut text = error.to_string();
-        // The cause of a failed connection is two layers down, and the only part worth reading.
-        let mut cause = std::error::Error::source(&error);
-        while let Some(inner) = cause {
-            text = inner.to_string();
-            cause = inner.source();
-        }
-        Self::Unreachable(text)
+        Self::Unreachable(innermost(&error))
     }
+}
+
+/// The cause of a failure is layers down, and the only part worth reading.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = inner.to_string();
+        cause = inner.source();
+    }
+    text
 }
 
 const JSON: &str = "application/json";

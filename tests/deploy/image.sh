@@ -22,7 +22,8 @@ die() {
 
 [[ $(id -u) == 0 ]] || die 'only root may change the root directory: run it as root'
 
-inside() { chroot --userspec=65532:65532 --groups= "$room/$1" "${@:2}"; }
+# A command, not a function: what is started with & must be the program itself, to hear signals.
+inside=(chroot --userspec=65532:65532 --groups=)
 
 for name in postern mcp-backend; do
     size=$(stat -c %s "$binaries/$name")
@@ -31,7 +32,7 @@ for name in postern mcp-backend; do
     mkdir "$room/$name"
     install -m 755 "$binaries/$name" "$room/$name/$name"
     chmod 755 "$room" "$room/$name"
-    inside "$name" "/$name" --version >"$room/version" || die "$name does not start"
+    "${inside[@]}" "$room/$name" "/$name" --version >"$room/version" || die "$name does not start"
     printf 'image: %s, %s bytes, static\n' "$(<"$room/version")" "$size"
 done
 
@@ -57,17 +58,21 @@ cat >"$room/postern/keys.json" <<'EOF'
 {"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "alg": "ES256",
   "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}
 EOF
-inside postern /postern validate --config /postern.yaml >"$room/log" 2>&1 || die 'its configuration is refused'
-inside postern /postern run --config /postern.yaml >"$room/log" 2>&1 &
+"${inside[@]}" "$room/postern" /postern validate --config /postern.yaml >"$room/log" 2>&1 || die 'its configuration is refused'
+"${inside[@]}" "$room/postern" /postern run --config /postern.yaml >"$room/log" 2>&1 &
 pids+=($!)
-inside postern /postern healthcheck --config /postern.yaml --within 10 || die 'it is not healthy'
+"${inside[@]}" "$room/postern" /postern healthcheck --config /postern.yaml --within 10 || die 'it is not healthy'
 challenge=$(curl --silent --include --request POST "http://127.0.0.1:$listen/mcp")
 [[ $challenge == 'HTTP/1.1 401'*'resource_metadata='* ]] || die "it answers: $challenge"
 
-inside mcp-backend /mcp-backend --listen "127.0.0.1:$backend" >>"$room/log" 2>&1 &
+mkfifo "$room/said"
+"${inside[@]}" "$room/mcp-backend" /mcp-backend --listen "127.0.0.1:$backend" >"$room/said" 2>>"$room/log" &
 pids+=($!)
+exec 3<"$room/said"
+read -r -t 10 said <&3 || die 'it does not say that it listens'
+[[ $said == 'listening on '* ]] || die "it says: $said"
 hello='{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"image","version":"1"}}}'
-coproc STDIO { inside mcp-backend /mcp-backend 2>>"$room/log"; }
+coproc STDIO { "${inside[@]}" "$room/mcp-backend" /mcp-backend 2>>"$room/log"; }
 stdio=$STDIO_PID stdin=${STDIO[1]} answer=
 printf '%s\n' "$hello" >&"$stdin"
 read -r -t 10 answer <&"${STDIO[0]}" || true

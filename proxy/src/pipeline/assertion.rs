@@ -188,6 +188,10 @@ mod tests {
         Duration::from_secs(number * DAY)
     }
 
+    fn last_second_of(number: u64) -> Duration {
+        Duration::from_secs((number + 1) * DAY - 1)
+    }
+
     fn ids(set: &Value) -> Vec<&str> {
         set["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap()).collect()
     }
@@ -203,12 +207,11 @@ mod tests {
     #[test]
     fn the_key_changes_at_midnight_and_those_before_and_after_it_are_published() {
         let keys = Keys::new(SECRET);
-        let second = Duration::from_secs(1);
         let today = keys.of(day(20_000)).unwrap();
-        assert_eq!(keys.of(day(20_001) - second).unwrap().id, today.id);
+        assert_eq!(keys.of(last_second_of(20_000)).unwrap().id, today.id);
         let tomorrow = keys.of(day(20_001)).unwrap();
         assert_ne!(tomorrow.id, today.id);
-        for now in [day(20_000), day(20_001), day(20_002) - second] {
+        for now in [day(20_000), day(20_001), last_second_of(20_001)] {
             let published = keys.published(now).unwrap();
             let ids = ids(&published);
             assert!(ids.contains(&&*today.id) && ids.contains(&&*tomorrow.id), "{published}");

@@ -29,9 +29,12 @@ use crate::harness::{Upstream, backend};
 
 type Session = RunningService<RoleClient, Ear>;
 
+/// How much is done, and of how much.
+type Told = (f64, Option<f64>);
+
 /// What a server tells and asks in the middle of a call. Asked, it never answers.
 struct Ear {
-    told: UnboundedSender<(f64, Option<f64>)>,
+    told: UnboundedSender<Told>,
     asked: Arc<Notify>,
 }
 
@@ -56,14 +59,14 @@ impl ClientHandler for Ear {
         progress: ProgressNotificationParam,
         _: NotificationContext<RoleClient>,
     ) {
-        self.told.send((progress.progress, progress.total)).ok();
+        self.told.send((progress.progress, progress.total)).unwrap_or_default();
     }
 }
 
 /// A conversation, and what came of it beside the answers.
 struct Talk {
     session: Session,
-    progress: UnboundedReceiver<(f64, Option<f64>)>,
+    progress: UnboundedReceiver<Told>,
     asked: Arc<Notify>,
     _child: Option<Child>,
 }
@@ -145,7 +148,7 @@ impl Talk {
     }
 }
 
-fn ear() -> (Ear, UnboundedReceiver<(f64, Option<f64>)>, Arc<Notify>) {
+fn ear() -> (Ear, UnboundedReceiver<Told>, Arc<Notify>) {
     let (told, progress) = unbounded_channel();
     let asked = Arc::new(Notify::new());
     (Ear { told, asked: Arc::clone(&asked) }, progress, asked)

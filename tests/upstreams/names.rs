@@ -3,6 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 
+use super::sessions::SHARED_KEY;
 use super::*;
 
 #[test]
@@ -61,15 +62,27 @@ fn a_name_that_nobody_knows_is_waited_for_by_nobody() {
     fs::write(&hosts, "").unwrap();
     let server = Fickle::tcp("one");
     let port = server.address().parse::<SocketAddr>().unwrap().port();
-    let world = World::naming(
-        &hosts,
-        &format!("upstream: {{address: 'backend.test:{port}', trust_network: true}}"),
-    );
+    let settings =
+        format!("{SHARED_KEY}\nupstream: {{address: 'backend.test:{port}', trust_network: true}}");
+    let world = World::naming(&hosts, &settings);
     let response = post(&world, &[]);
     assert_eq!(response.status, 503, "{response:?}");
     assert_eq!(response.header("retry-after"), "2");
     fs::write(&hosts, "127.0.0.1 backend.test\n").unwrap();
     wait_until("it is known", || post(&world, &[]).status == 200);
+    let held = post(&world, &[]).header("mcp-session-id").to_owned();
+
+    // Nor does a replica that cannot look it up yet take its sessions for ended.
+    let nothing = directory.path().join("nothing");
+    fs::write(&nothing, "").unwrap();
+    let issuers = format!("issuers: [{{issuer: '{}'}}]", world.issuer.url());
+    let replica = World::naming(&nothing, &format!("{settings}\n{issuers}"));
+    let headers = [("Mcp-Session-Id", held.as_str())];
+    let token = world.issuer.token();
+    let mut wire = replica.connect();
+    assert_eq!(ask(&mut wire, &token, "POST", &headers).status, 503);
+    fs::write(&nothing, "127.0.0.1 backend.test\n").unwrap();
+    wait_until("it goes on", || ask(&mut wire, &token, "POST", &headers).status == 200);
 }
 
 /// Whoever answers for the name of this machine sends no request to another one.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const SHARED_KEY: &str = "session: {keys: ['0123456789abcdef0123456789abcdef']}";
+pub(super) const SHARED_KEY: &str = "session: {keys: ['0123456789abcdef0123456789abcdef']}";
 
 /// Begins sessions until there is one at this server.
 fn begin_at(world: &World, name: &str) -> String {

@@ -263,6 +263,7 @@ impl Harbour {
 
     /// Written only where something is another than before.
     fn publish(&self) {
+        let complete = self.moorings.iter().all(|mooring| !mooring.kept.is_empty());
         let kept = self.moorings.iter().flat_map(|mooring| &mooring.kept);
         let all: Vec<Arc<Backend>> = kept.map(|(backend, _)| Arc::clone(backend)).collect();
         let now = self.pool.all.load();
@@ -271,6 +272,7 @@ impl Harbour {
         if !same {
             self.pool.all.store(Arc::new(all));
         }
+        self.pool.complete.store(complete, Ordering::Relaxed);
     }
 }
 

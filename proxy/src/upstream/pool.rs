@@ -18,6 +18,8 @@ pub(crate) struct Pool {
     pub(super) all: ArcSwap<Vec<Arc<Backend>>>,
     /// Whether each name has been looked up.
     pub(super) known: AtomicBool,
+    /// Whether each has had an address: a server that is not there then is none of ours.
+    pub(super) complete: AtomicBool,
     /// Where the next look begins: of servers that have as much to do, each has its turn.
     turn: AtomicUsize,
 }
@@ -39,6 +41,7 @@ impl Pool {
             upstream: upstream.clone(),
             all: ArcSwap::from_pointee(all),
             known: AtomicBool::new(false),
+            complete: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
         }
     }
@@ -57,7 +60,10 @@ impl Pool {
     pub(crate) fn choose(&self, session: Option<BackendTag>) -> Result<Hold, Unplaced> {
         let all = self.all.load();
         if let Some(tag) = session {
-            let at = all.iter().find(|backend| backend.tag() == tag).ok_or(Unplaced::Gone)?;
+            let Some(at) = all.iter().find(|backend| backend.tag() == tag) else {
+                let complete = self.complete.load(Ordering::Relaxed);
+                return Err(if complete { Unplaced::Gone } else { Unplaced::Down });
+            };
             // The only one is asked in any case.
             if !at.is_up() && all.len() > 1 {
                 return Err(Unplaced::Down);

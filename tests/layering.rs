@@ -25,6 +25,7 @@ const LAYERS: &[Layer] = &[
     ("revoke",   &["config", "files", "pipeline", "record"],                   &["thiserror", "tokio", "tracing"]),
     ("trust",    &["config", "holder", "introspect", "outbound", "pipeline", "record", "refresh"], &["tokio"]),
     ("upstream", &["config", "pipeline", "record"],                            &["arc_swap", "async_trait", "aws_lc_rs", "http", "pingora_core", "pingora_http", "tokio", "tracing"]),
+    ("register", &["config", "outbound", "refresh"],                          &["http", "serde_json", "thiserror", "url"]),
     ("front",    &["config", "outbound", "pipeline", "reason", "refresh", "trust"], &["aws_lc_rs", "base64", "bytes", "http", "moka", "serde", "serde_json", "thiserror", "tokio", "tracing", "url"]),
     ("snapshot", &["config", "front", "pipeline", "trust", "upstream"],                         &["arc_swap"]),
     ("explain",  &["config", "holder", "introspect", "keys", "outbound", "pipeline", "reason", "record", "refresh", "revoke", "snapshot"], &["aws_lc_rs", "bytes", "chrono", "http", "jsonwebtoken", "prometheus", "rustls", "serde_json", "thiserror", "tokio"]),
@@ -40,7 +41,7 @@ const LAYERS: &[Layer] = &[
     ("server",   &["admin", "audit", "config", "edge", "gateway", "generation", "outbound", "pipeline", "record", "redirect", "reload", "revoke", "spans"], &["aws_lc_rs", "pingora_core", "pingora_proxy", "prometheus", "rustls", "socket2", "thiserror", "tokio", "tracing"]),
     ("validate", &["config", "edge", "holder", "introspect", "outbound", "pipeline", "refresh", "server"], &["chrono", "http", "jsonwebtoken", "tokio"]),
     ("dev",      &["config", "outbound", "record", "server"],                  &["aws_lc_rs", "axum", "base64", "clap", "http", "jsonwebtoken", "rcgen", "serde", "serde_json", "tempfile", "thiserror", "tokio", "tracing", "url"]),
-    ("cli",      &["audit", "config", "dev", "explain", "inject", "near", "outbound", "reason", "record", "reload", "server", "validate"], &["clap", "serde_json", "thiserror", "tokio", "tracing", "url"]),
+    ("cli",      &["audit", "config", "dev", "explain", "inject", "near", "outbound", "reason", "record", "register", "reload", "server", "validate"], &["clap", "serde_json", "thiserror", "tokio", "tracing", "url"]),
     ("lib",      &["cli"],                                                     &["rustix", "rustls"]),
     ("main",     &[],                                                          &["mimalloc", "proxy"]),
 ];

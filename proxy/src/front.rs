@@ -1,11 +1,16 @@
 //! The OAuth front: answers in the authorization server's place, for people and for clients that know no
 //! better. It is told what is asked for and where; what it answers it finds out by itself.
 
+mod aliases;
 mod cookie;
+mod facade;
 mod login;
 mod mirror;
 mod page;
+mod parameters;
 mod seal;
+mod secrets;
+mod used;
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,17 +20,16 @@ use bytes::Bytes;
 use http::request::Parts;
 use serde_json::{Map, Value};
 
-use crate::config::{self, Rules};
+use crate::config::{self, Rules, Scope};
 use crate::outbound::Outbound;
 use crate::pipeline::front::{Place, Reply, Visit};
 use crate::refresh::Description;
 use crate::trust::Trust;
 use login::Login;
-pub(crate) use login::Used;
 use seal::Seal;
+pub(crate) use used::Used;
 
 /// One generation of it.
-#[allow(dead_code, reason = "what comes next is made of it")]
 pub(crate) struct Front {
     rules: config::Front,
     /// The issuer's metadata.
@@ -33,6 +37,15 @@ pub(crate) struct Front {
     seal: Seal,
     outbound: Outbound,
     login: Option<Login>,
+    used: Used,
+    resources: Vec<Guarded>,
+}
+
+/// What clients may want tokens for.
+struct Guarded {
+    origin: String,
+    /// What it is called, and the scopes that it needs.
+    known: (String, String),
 }
 
 /// What it is made of besides the rules.
@@ -42,7 +55,7 @@ pub(crate) struct Surroundings<'m> {
     pub(crate) outbound: &'m Outbound,
     /// The issuers of the rules, in their order.
     pub(crate) issuers: &'m Trust,
-    /// Logins that are over.
+    /// What has been used, and is good once.
     pub(crate) used: &'m Used,
     /// This process's own.
     pub(crate) secret: &'m [u8],
@@ -62,21 +75,49 @@ impl Front {
     pub(crate) fn new(rules: &Rules, around: Surroundings<'_>) -> Option<Self> {
         let Surroundings { description, outbound, issuers, used, secret } = around;
         let login = Login::new(rules, issuers, used, outbound);
+        let resources = rules.sites.iter().map(|site| {
+            let scopes: Vec<&str> = site.scopes.iter().map(Scope::as_str).collect();
+            let known = (site.resource.as_str().to_owned(), scopes.join(" "));
+            Guarded { origin: site.resource.origin(), known }
+        });
+        let resources = resources.collect();
         let rules = rules.front.clone()?;
         let seal = Seal::new(&rules.keys, secret);
-        Some(Self { rules, description, seal, outbound: outbound.clone(), login })
+        let (outbound, used) = (outbound.clone(), used.clone());
+        Some(Self { rules, description, seal, outbound, login, used, resources })
     }
 
     /// Whatever there is to say.
     pub(crate) async fn answer(&self, caller: Caller<'_>) -> Reply {
-        match (caller.visit.place, &self.login) {
-            (Place::Mirror, _) => mirror::answer(self.metadata().await),
-            (Place::Login, Some(login)) => login.begin(self, caller).await,
-            (Place::Callback, Some(login)) => login.finish(self, caller).await,
-            (Place::Refresh, Some(login)) => login.renew(self, caller).await,
-            // It has no place without its section.
-            (Place::Login | Place::Callback | Place::Refresh, None) => mirror::unavailable(),
+        let place = caller.visit.place;
+        match (place, &self.login, &self.rules.facade) {
+            (Place::Login, Some(login), _) => login.begin(self, caller).await,
+            (Place::Callback, Some(login), _) => login.finish(self, caller).await,
+            (Place::Refresh, Some(login), _) => login.renew(self, caller).await,
+            (
+                Place::Mirror
+                | Place::Register
+                | Place::Authorize
+                | Place::Consent
+                | Place::HandBack
+                | Place::Token,
+                _,
+                Some(facade),
+            ) => facade::answer(self, facade, caller).await,
+            (Place::Mirror, _, None) => mirror::answer(self.metadata().await),
+            (Place::Register | Place::Authorize | Place::Token, _, None) => {
+                aliases::answer(self, caller).await
+            }
+            // Nothing has a place without its section.
+            (Place::Login | Place::Callback | Place::Refresh, None, _)
+            | (Place::Consent | Place::HandBack, _, None) => mirror::unavailable(),
         }
+    }
+
+    /// What clients that come to this origin may want tokens for, each with the scopes that it needs.
+    fn resources(&self, origin: &str) -> Vec<&(String, String)> {
+        let here = self.resources.iter().filter(|guarded| guarded.origin == origin);
+        here.map(|guarded| &guarded.known).collect()
     }
 
     /// What the issuer says of itself, corrected. None while that is not known.

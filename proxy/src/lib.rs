@@ -46,6 +46,7 @@ mod reason;
 mod record;
 mod redirect;
 mod refresh;
+mod register;
 mod reload;
 mod revoke;
 mod server;

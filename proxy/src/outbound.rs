@@ -182,7 +182,6 @@ pub(crate) struct Question {
 pub(crate) enum Content {
     /// Encoded already.
     Form(String),
-    #[allow(dead_code, reason = "what comes next uses it")]
     Json(String),
 }
 

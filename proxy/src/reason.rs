@@ -170,6 +170,13 @@ reasons! {
     LoginCredentials = "login_credentials",
     LoginAnswer = "login_answer",
     LoginIdToken = "login_id_token",
+    FrontRequest = "front_request",
+    FrontClient = "front_client",
+    FrontRedirectUri = "front_redirect_uri",
+    FrontState = "front_state",
+    FrontDenied = "front_denied",
+    FrontGrant = "front_grant",
+    FrontIssuer = "front_issuer",
     FrontUnavailable = "front_unavailable",
 
     NoAudit = "no_audit",

@@ -33,6 +33,7 @@ use source::{Found, Publication};
 
 pub(crate) use bell::{Bell, Looked};
 pub(crate) use describe::Description;
+pub(crate) use metadata::described;
 pub(crate) use source::NoKeys;
 
 /// Starts looking after issuers, and holds what all of them share.

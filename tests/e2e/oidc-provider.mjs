@@ -22,6 +22,10 @@ const { values: options } = parseArgs({
   options: {
     resource: { type: "string", multiple: true, default: [] },
     scopes: { type: "string", default: "mcp:read mcp:write" },
+    // Registers nobody, and knows nothing of `resource` unless it has been told of one.
+    closed: { type: "boolean", default: false },
+    // Registers only those who show it.
+    token: { type: "string" },
     // For https: its own certificate, and who signs those of its clients.
     certificate: { type: "string" },
     key: { type: "string" },
@@ -74,6 +78,14 @@ const exchanger = {
   grant_types: [EXCHANGE],
   redirect_uris: [],
   response_types: [],
+};
+// The gateway, where it stands in for us: people are sent back to it, and it knows who sent them.
+const facade = {
+  client_id: "e2e-facade",
+  client_secret: randomBytes(32).toString("base64"),
+  grant_types: ["authorization_code", "refresh_token"],
+  redirect_uris: options.resource.map((url) => new URL("/oauth/callback", url).href),
+  response_types: ["code"],
 };
 const cookieKey = randomBytes(32).toString("hex");
 const storage = createMemoryAdapter();
@@ -131,6 +143,8 @@ const ready = {
   gateway_secret: gateway.client_secret,
   exchanger_id: exchanger.client_id,
   exchanger_secret: exchanger.client_secret,
+  facade_id: facade.client_id,
+  facade_secret: facade.client_secret,
 };
 process.stdout.write(`${JSON.stringify(ready)}\n`);
 
@@ -183,7 +197,7 @@ function currentProvider() {
     ],
     clientBasedCORS: () => true,
     clientDefaults: { id_token_signed_response_alg: alg },
-    clients: [machine, gateway, exchanger, ...(secure ? [certified] : [])].map((client) => ({
+    clients: [machine, gateway, exchanger, facade, ...(secure ? [certified] : [])].map((client) => ({
       ...client,
       id_token_signed_response_alg: alg,
     })),
@@ -194,7 +208,8 @@ function currentProvider() {
       devInteractions: { enabled: true }, // two plain forms, login and consent
       introspection: { enabled: true },
       ...(secure && { mTLS: mutualTls() }),
-      registration: { enabled: true },
+      registration: { enabled: !options.closed, initialAccessToken: options.token ?? false },
+      registrationManagement: { enabled: !options.closed },
       resourceIndicators: {
         enabled: true,
         getResourceServerInfo(_context, resource) {

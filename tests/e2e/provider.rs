@@ -16,6 +16,8 @@ pub(super) struct Provider {
     pub(super) gateway: (String, String),
     /// What the backend gets tokens for tokens as.
     pub(super) exchanger: (String, String),
+    /// What the gateway is where it stands in for it.
+    pub(super) facade: (String, String),
     admin: SocketAddr,
     client: (String, String),
     resource: String,
@@ -27,6 +29,20 @@ pub(super) struct Provider {
 impl Provider {
     pub(super) fn start(resource: &str) -> Self {
         Self::launch(counterpart("node", "oidc-provider.mjs"), resource)
+    }
+
+    /// It registers nobody.
+    pub(super) fn closed(resource: &str) -> Self {
+        let mut command = counterpart("node", "oidc-provider.mjs");
+        command.arg("--closed");
+        Self::launch(command, resource)
+    }
+
+    /// It registers whoever shows this token.
+    pub(super) fn choosy(resource: &str, token: &str) -> Self {
+        let mut command = counterpart("node", "oidc-provider.mjs");
+        command.args(["--token", token]);
+        Self::launch(command, resource)
     }
 
     /// Over https, where it also takes the word of whoever signs the clients' certificates.
@@ -47,6 +63,7 @@ impl Provider {
             issuer: text("issuer"),
             gateway: (text("gateway_id"), text("gateway_secret")),
             exchanger: (text("exchanger_id"), text("exchanger_secret")),
+            facade: (text("facade_id"), text("facade_secret")),
             admin,
             client: (text("client_id"), text("client_secret")),
             resource: resource.to_owned(),

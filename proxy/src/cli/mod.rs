@@ -4,6 +4,7 @@ mod audit;
 mod explain;
 mod healthcheck;
 mod inject;
+mod register;
 mod reload;
 mod run;
 mod validate;
@@ -33,6 +34,8 @@ enum Verb {
     Explain(Box<explain::Args>),
     /// Look after what was written with `audit.chain`.
     Audit(audit::Args),
+    /// Register this gateway as a client of an authorization server, and keep what it is given.
+    Register(register::Args),
     /// Put the proxy into Kubernetes manifests whose pods ask for it.
     Inject(inject::Args),
     /// Put the proxy into pods while they are created: a mutating admission webhook.
@@ -58,6 +61,7 @@ pub(crate) fn main() -> ExitCode {
         Verb::Validate(args) => validate::run(&args),
         Verb::Reload(args) => reload::run(&args),
         Verb::Audit(args) => audit::run(&args),
+        Verb::Register(args) => register::run(&args),
         Verb::Explain(args) => explain::run(&args),
         Verb::Inject(args) => inject::run(&args),
         Verb::Webhook(args) => webhook::run(args),

@@ -162,7 +162,7 @@ fn admin(root: &mut Section<'_>) -> SocketAddr {
     section.and_then(|mut admin| admin.optional("listen", value::address)).unwrap_or(ADMIN)
 }
 
-fn outbound(root: &mut Section<'_>) -> OutboundRules {
+pub(super) fn outbound(root: &mut Section<'_>) -> OutboundRules {
     let Some(mut section) = root.section("outbound") else { return OutboundRules::default() };
     OutboundRules {
         ca_file: section.optional("ca_file", value::path),

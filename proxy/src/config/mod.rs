@@ -14,6 +14,7 @@ mod network;
 mod policy;
 mod proxies;
 mod rate;
+mod registration;
 mod secret;
 mod site;
 mod source;
@@ -33,7 +34,9 @@ pub use condition::{Claimed, Condition, OfCall, Reads};
 pub use deny::DenyList;
 pub use dpop::{Dpop, Nonces};
 pub(crate) use file::{Step, line};
-pub use front::{Broker, Front, Login, OwnClient, Through};
+pub use front::{
+    Asking, Broker, Facade, Front, Login, OwnClient, RedirectUri, ResourceAs, Through,
+};
 pub use invalid::Invalid;
 pub use issuer::{ClaimNames, ClaimPath, TokenType, TrustedIssuer};
 pub use log::{LOGGING_MODULES, Log, LogFormat, LogLevels};
@@ -41,6 +44,7 @@ pub use network::Network;
 pub use policy::{Lists, Need, Over, Pattern, Policy, Rule, Targets};
 pub use proxies::{ClientFrom, TrustedProxies};
 pub use rate::{Rate, Rates};
+pub(crate) use registration::Registration;
 pub use secret::{Secret, files as files_meant};
 pub use site::{Authorization, Forward, Origins, Site};
 pub use source::{ClientAuthentication, Introspection, IntrospectionEndpoint, KeySource, Source};

@@ -14,9 +14,7 @@ mod page;
 mod pending;
 mod refused;
 mod renew;
-mod secrets;
 mod tokens;
-mod used;
 
 use std::fmt;
 
@@ -25,18 +23,20 @@ use http::request::Parts;
 use url::form_urlencoded;
 
 use super::Front;
+use super::used::Used;
 use crate::config::front::{self as config, Through};
-use crate::config::{Rules, TrustedIssuer};
+use crate::config::{Asking, Rules, TrustedIssuer};
 use crate::outbound::Outbound;
 use crate::trust::Trust;
 use cookie::Jar;
 use pending::Seals;
 use refused::Refused;
-pub(crate) use used::Used;
 
 /// One generation of it.
 pub(super) struct Login {
     rules: config::Login,
+    /// How the issuer wants to be asked.
+    asking: Asking,
     /// Who is believed about who has logged in, and which one that is among the rules'.
     issuer: (TrustedIssuer, usize),
     /// Where it begins and ends.
@@ -67,6 +67,7 @@ impl Login {
             issuer: (issuer.clone(), index),
             again: format!("{}/login", login.resource.origin()),
             origin: login.resource.origin(),
+            asking: front.asking.clone(),
             rules: login,
             trust: trust.clone(),
             used: used.clone(),

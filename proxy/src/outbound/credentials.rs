@@ -5,7 +5,19 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
-use crate::config::ClientAuthentication;
+use crate::config::{ClientAuthentication, OwnClient};
+
+/// The same for a client that may have no secret, and then says its name alone.
+pub(crate) fn identify(
+    form: &mut Serializer<'_, String>,
+    client: &OwnClient,
+) -> Option<HeaderValue> {
+    if let Some((secret, how)) = &client.secret {
+        return show(form, &client.id, secret.expose(), *how);
+    }
+    form.append_pair("client_id", &client.id);
+    None
+}
 
 /// Puts the client's secret into the form, or returns the header that has it.
 pub(crate) fn show(

@@ -29,6 +29,16 @@ pub enum Place {
     Callback,
     /// New tokens for a refresh token.
     Refresh,
+    /// Where clients get names.
+    Register,
+    /// Where they send people.
+    Authorize,
+    /// Where people say whether they want that.
+    Consent,
+    /// Where the issuer sends people back to, for the client that sent them.
+    HandBack,
+    /// Where clients get tokens.
+    Token,
 }
 
 /// Who may read an answer from a page.
@@ -46,8 +56,9 @@ impl Place {
         match self {
             Self::Mirror => "GET, HEAD, OPTIONS",
             // To look at the head alone would begin or end it as well.
-            Self::Login | Self::Callback => "GET",
-            Self::Refresh => "POST, OPTIONS",
+            Self::Login | Self::Callback | Self::Authorize | Self::HandBack => "GET",
+            Self::Consent => "POST",
+            Self::Refresh | Self::Register | Self::Token => "POST, OPTIONS",
         }
     }
 
@@ -59,7 +70,14 @@ impl Place {
     pub(super) fn readers(self) -> Readers {
         match self {
             Self::Mirror => Readers::Anybody,
-            Self::Login | Self::Callback | Self::Refresh => Readers::Listed,
+            Self::Login
+            | Self::Callback
+            | Self::Refresh
+            | Self::Register
+            | Self::Authorize
+            | Self::Consent
+            | Self::HandBack
+            | Self::Token => Readers::Listed,
         }
     }
 
@@ -68,13 +86,24 @@ impl Place {
         match self {
             // It is fetched in its own time, whoever asks.
             Self::Mirror => false,
-            Self::Login | Self::Callback | Self::Refresh => true,
+            Self::Login
+            | Self::Callback
+            | Self::Refresh
+            | Self::Register
+            | Self::Authorize
+            | Self::Consent
+            | Self::HandBack
+            | Self::Token => true,
         }
     }
 
     fn is_on(self, front: &config::Front) -> bool {
         match self {
-            Self::Mirror => front.mirror,
+            Self::Mirror => front.mirror || front.facade.is_some(),
+            Self::Register | Self::Authorize | Self::Token => {
+                front.aliases || front.facade.is_some()
+            }
+            Self::Consent | Self::HandBack => front.facade.is_some(),
             Self::Login | Self::Callback | Self::Refresh => front.login.is_some(),
         }
     }
@@ -110,7 +139,12 @@ impl Places {
                 Place::Login | Place::Callback | Place::Refresh => {
                     self.login.as_ref().is_some_and(&mut is_of).then_some(*place)
                 }
-                Place::Mirror => Some(*place),
+                Place::Mirror
+                | Place::Register
+                | Place::Authorize
+                | Place::Consent
+                | Place::HandBack
+                | Place::Token => Some(*place),
             };
         }
         let mut sites = sites.map(Site::endpoint);
@@ -131,12 +165,17 @@ const OPENID: &str = "/.well-known/openid-configuration";
 const WELL_KNOWN: [&str; 2] = ["/.well-known/oauth-authorization-server", OPENID];
 
 /// Every other place has one path, or a few, whatever the resource's is.
-const FIXED: [(&str, Place); 5] = [
+const FIXED: [(&str, Place); 10] = [
     ("/login", Place::Login),
     ("/auth/start", Place::Login),
     ("/callback", Place::Callback),
     ("/auth/callback", Place::Callback),
     ("/auth/refresh", Place::Refresh),
+    ("/register", Place::Register),
+    ("/authorize", Place::Authorize),
+    ("/oauth/consent", Place::Consent),
+    ("/oauth/callback", Place::HandBack),
+    ("/token", Place::Token),
 ];
 
 #[cfg(test)]

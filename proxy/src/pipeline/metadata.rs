@@ -20,13 +20,13 @@ impl Metadata {
     pub(super) fn new(site: &Site, rules: &Rules, is_alone: bool) -> Self {
         // Section 3.1: the well-known part goes between host and path.
         let path = format!("{WELL_KNOWN}{}", site.resource.path());
+        let origin = site.resource.origin();
         let document = Document {
             resource: site.resource.as_str(),
             authorization_servers: rules
                 .issuers
                 .iter()
-                .map(|trusted| &trusted.issuer)
-                .map(Issuer::as_str)
+                .map(|trusted| stand_in(&trusted.issuer, rules, &origin))
                 .collect(),
             scopes_supported: site.scopes.iter().map(Scope::as_str).collect(),
             bearer_methods_supported: ["header"],
@@ -60,6 +60,15 @@ impl Metadata {
     pub(super) fn is_at(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
         path == self.path || (self.is_alone && path == WELL_KNOWN)
+    }
+}
+
+/// Where clients are sent for this issuer's tokens: to us, where we stand in for it.
+fn stand_in<'a>(issuer: &'a Issuer, rules: &Rules, origin: &'a str) -> &'a str {
+    let front = rules.front.as_ref().filter(|front| front.issuer == *issuer);
+    match front.and_then(|front| front.facade.as_ref()) {
+        Some(_) => origin,
+        None => issuer.as_str(),
     }
 }
 

@@ -61,7 +61,10 @@ impl<'s> Route<'s> {
                 _ => Self::read_only(method, Self::Metadata(site), "GET, HEAD, OPTIONS"),
             };
         }
-        if let Some(place) = front.at(path, here.clone()) {
+        let is_endpoint = |site: &Site| path == site.endpoint();
+        if let Some(place) = front.at(path, here.clone())
+            && !here.clone().any(is_endpoint)
+        {
             if place.answers(method) {
                 return Self::Front(first, place);
             }

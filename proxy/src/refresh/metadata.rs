@@ -50,6 +50,14 @@ pub(super) async fn description(
     first(outbound, issuer, read).await
 }
 
+/// The same for whoever looks once.
+pub(crate) async fn described(
+    outbound: &Outbound,
+    issuer: &Issuer,
+) -> Result<Map<String, Value>, NoKeys> {
+    description(outbound, issuer).await.map(|(described, _)| described)
+}
+
 /// What is read at the first place where it can be.
 async fn first<T>(
     outbound: &Outbound,

@@ -1,5 +1,6 @@
 //! The section `oauth`: what of the authorization server is done here.
 
+mod facade;
 mod login;
 
 use serde_json::{Map, Value};
@@ -24,11 +25,22 @@ pub(super) fn rules(
     let mirror = section.section("mirror").is_some();
     let has_login = section.has("login");
     let login = login::rules(&mut section, sites);
-    if !mirror && !has_login {
-        let fix = "write mirror: {} or a section login, or remove the section";
+    let aliases = section.section("aliases").is_some();
+    let has_facade = section.has("facade");
+    let facade = facade::rules(&mut section);
+    let asking = facade::asking(&mut section);
+    for (key, is_on) in [("mirror", mirror), ("aliases", aliases)] {
+        if is_on && has_facade {
+            let reason = "the facade answers at the same places, in its own name";
+            section.wrong(key, None, Wrong::new(reason, "keep one of the two"));
+        }
+    }
+    if !mirror && !aliases && !has_facade && !has_login {
+        let fix = "write mirror: {}, aliases: {}, facade or login, or remove the section";
         root.wrong("oauth", None, Wrong::new("nothing in it is turned on", fix));
     }
-    Some(Front { issuer: issuer?, overrides, keys, mirror, login })
+    let issuer = issuer?;
+    Some(Front { issuer, overrides, keys, mirror, aliases, facade, asking, login })
 }
 
 /// The one that is named; else the only one that is trusted.

@@ -17,7 +17,8 @@ use crate::config::{
 };
 
 pub(super) use self::upstream::{check_interval, status, target, upstream};
-pub(super) use self::url::{host, issuer, link, origin, resource};
+pub(super) use self::url::{host, origin, resource};
+pub(in crate::config) use self::url::{issuer, link};
 
 pub(in crate::config) type Checked<T> = Result<T, Wrong>;
 
@@ -40,7 +41,7 @@ pub(super) fn address(text: &str) -> Checked<SocketAddr> {
     })
 }
 
-pub(super) fn path(text: &str) -> Checked<PathBuf> {
+pub(in crate::config) fn path(text: &str) -> Checked<PathBuf> {
     self::text(text).map(PathBuf::from)
 }
 

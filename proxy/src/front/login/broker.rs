@@ -10,9 +10,9 @@ use super::Login;
 use super::issuer::unasked;
 use super::pending::Pending;
 use super::refused::Refused;
-use super::secrets::uuid;
 use super::tokens::{Kind, Tokens};
 use crate::config::front::Broker;
+use crate::front::secrets::uuid;
 use crate::outbound::{Content, Document, Question};
 use crate::pipeline::claims::Claims;
 

@@ -80,7 +80,7 @@ impl Login {
         let response = Response::read(Query::of(request))?;
         let jar = self.jar(&request.headers);
         let pending = Pending::find(&response.state, jar, self.seals(front), now)?;
-        if !self.used.take(&pending.tag()) {
+        if !self.used.take(pending.tag().as_str()) {
             return Err(Refused::Used);
         }
         Ok((response, pending))

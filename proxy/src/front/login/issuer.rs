@@ -10,10 +10,10 @@ use url::form_urlencoded::Serializer;
 use super::Login;
 use super::pending::Pending;
 use super::refused::Refused;
-use super::secrets::challenge;
 use super::tokens::{Kind, Tokens};
 use crate::config::Source;
 use crate::config::front::OwnClient;
+use crate::front::secrets::challenge;
 use crate::outbound::{Content, Document, Failed, Question, credentials};
 use crate::pipeline::claims::Claims;
 use crate::pipeline::identity::{Expected, NotOurs};
@@ -41,10 +41,12 @@ pub(super) fn authorize(
             .append_pair("state", &pending.state)
             .append_pair("nonce", &pending.nonce)
             .append_pair("code_challenge", &challenge(&pending.verifier))
-            .append_pair("code_challenge_method", "S256")
-            .append_pair("resource", login.rules.resource.as_str());
+            .append_pair("code_challenge_method", "S256");
+        if let Some((name, value)) = login.asking.resource(login.rules.resource.as_str()) {
+            query.append_pair(name, value);
+        }
         if !scopes.is_empty() {
-            query.append_pair("scope", &scopes.join(" "));
+            query.append_pair("scope", &login.asking.scopes(&scopes.join(" ")));
         }
     }
     Ok(to.into())
@@ -62,9 +64,8 @@ pub(super) async fn redeem(
         ("code", code),
         ("redirect_uri", &login.rules.redirect_uri),
         ("code_verifier", &pending.verifier),
-        ("resource", login.rules.resource.as_str()),
     ];
-    ask(login, metadata, question(client, &grant), Refused::Code).await
+    ask(login, metadata, question(login, client, &grant), Refused::Code).await
 }
 
 /// Tokens for a refresh token.
@@ -74,12 +75,8 @@ pub(super) async fn renew(
     metadata: &Map<String, Value>,
     token: &str,
 ) -> Result<Tokens, Refused> {
-    let grant = [
-        ("grant_type", "refresh_token"),
-        ("refresh_token", token),
-        ("resource", login.rules.resource.as_str()),
-    ];
-    ask(login, metadata, question(client, &grant), Refused::RefreshToken).await
+    let grant = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    ask(login, metadata, question(login, client, &grant), Refused::RefreshToken).await
 }
 
 /// Whether the issuer says that it was this browser's login. A key that has just come into use is asked
@@ -116,15 +113,11 @@ pub(super) async fn believe(
     }
 }
 
-fn question(client: &OwnClient, grant: &[(&str, &str)]) -> Question {
+fn question(login: &Login, client: &OwnClient, grant: &[(&str, &str)]) -> Question {
     let mut form = Serializer::new(String::new());
     form.extend_pairs(grant);
-    let authorization = if let Some((secret, how)) = &client.secret {
-        credentials::show(&mut form, &client.id, secret.expose(), *how)
-    } else {
-        form.append_pair("client_id", &client.id);
-        None
-    };
+    form.extend_pairs(login.asking.resource(login.rules.resource.as_str()));
+    let authorization = credentials::identify(&mut form, client);
     let headers = authorization.map(|value| (header::AUTHORIZATION, value));
     Question {
         method: Method::POST,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::cookie::{Jar, Tag};
 use super::refused::Refused;
-use super::secrets::secret;
 use crate::front::seal::{For, Seal, Unopened};
+use crate::front::secrets::secret;
 
 /// What logins are sealed with, and under which rules: under others, what a browser holds is nothing.
 #[derive(Clone, Copy)]

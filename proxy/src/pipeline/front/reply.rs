@@ -17,7 +17,6 @@ pub struct Reply {
     body: Bytes,
 }
 
-#[allow(dead_code, reason = "what comes next uses it")]
 impl Reply {
     /// A document for everybody, which may be kept for a while.
     pub(crate) fn public(reason: Reason, document: Bytes) -> Self {

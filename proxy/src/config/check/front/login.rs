@@ -80,10 +80,20 @@ fn redirect_uri(section: &mut Section<'_>, resource: Option<&Resource>) -> Optio
 }
 
 fn issuer(section: &mut Section<'_>, site: Option<&Site>) -> Option<Through> {
-    let fix = "write the id of the client that is registered at the issuer for logins here";
+    let client = own_client(section);
+    let scopes = section.list("scopes", scope);
+    let own = site.into_iter().flat_map(|site| &site.scopes).map(|scope| scope.as_str().to_owned());
+    let scopes =
+        scopes.unwrap_or_else(|| std::iter::once("openid".to_owned()).chain(own).collect());
+    Some(Through::Issuer { client: client?, scopes })
+}
+
+/// Who we are to the issuer.
+pub(super) fn own_client(section: &mut Section<'_>) -> Option<OwnClient> {
+    let fix = "write the id of the client that is registered at the issuer for this gateway";
     let id = section.required("client_id", value::text, fix);
     let secret = section.has("client_secret").then(|| {
-        let fix = "write that client's secret, for example ${file:/run/secrets/login}, or remove \
+        let fix = "write that client's secret, for example ${file:/run/secrets/client}, or remove \
                    the line if it has none";
         section.required_secret("client_secret", fix)
     });
@@ -93,15 +103,11 @@ fn issuer(section: &mut Section<'_>, site: Option<&Site>) -> Option<Through> {
         let wrong = Wrong::new("there is no secret to show", fix);
         section.wrong("authentication", section.written("authentication"), wrong);
     }
-    let scopes = section.list("scopes", scope);
     let secret = match secret {
         None => None,
         Some(secret) => Some((secret?, authentication.unwrap_or(ClientAuthentication::Basic))),
     };
-    let own = site.into_iter().flat_map(|site| &site.scopes).map(|scope| scope.as_str().to_owned());
-    let scopes =
-        scopes.unwrap_or_else(|| std::iter::once("openid".to_owned()).chain(own).collect());
-    Some(Through::Issuer { client: OwnClient { id: id?, secret }, scopes })
+    Some(OwnClient { id: id?, secret })
 }
 
 fn broker_rules(section: &mut Section<'_>) -> Option<Broker> {
@@ -117,7 +123,7 @@ fn broker_rules(section: &mut Section<'_>) -> Option<Broker> {
 }
 
 /// A scope that a client may ask for.
-fn scope(text: &str) -> Checked<String> {
+pub(super) fn scope(text: &str) -> Checked<String> {
     match text {
         "offline_access" => Ok(text.to_owned()),
         other => value::scope(other).map(|scope| scope.as_str().to_owned()),

@@ -7,7 +7,7 @@ use crate::config::invalid::Wrong;
 use crate::config::{Issuer, Resource};
 
 /// An address that we or a client fetch from.
-pub(in crate::config::check) fn link(text: &str) -> Checked<Url> {
+pub(in crate::config) fn link(text: &str) -> Checked<Url> {
     let url = Url::parse(text).map_err(|error| {
         Wrong::new(format!("not a URL: {error}"), "write an absolute https URL")
     })?;
@@ -78,7 +78,7 @@ pub(in crate::config::check) fn origin(text: &str) -> Checked<String> {
     Err(Wrong::new("not an origin", fix))
 }
 
-pub(in crate::config::check) fn issuer(text: &str) -> Checked<Issuer> {
+pub(in crate::config) fn issuer(text: &str) -> Checked<Issuer> {
     let url = link(text)?;
     if url.query().is_some() || url.fragment().is_some() {
         let reason = "it has a query or a fragment";

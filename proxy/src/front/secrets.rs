@@ -13,7 +13,12 @@ pub(super) fn secret() -> Result<String, Unspecified> {
 
 /// What of the verifier may be seen by everybody (section 4.2).
 pub(super) fn challenge(verifier: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()))
+    digest_of(verifier)
+}
+
+/// What stands for a text where that would be too long, or is nobody's business.
+pub(super) fn digest_of(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
 /// A random UUID (RFC 9562 section 5.4).

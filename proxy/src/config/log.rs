@@ -39,17 +39,21 @@ impl Default for LogLevels {
 }
 
 /// The modules that have something to say.
-pub const LOGGING_MODULES: [&str; 12] = [
+pub const LOGGING_MODULES: [&str; 16] = [
     "audit",
     "cli",
     "dev",
     "edge",
+    "front",
     "gateway",
     "inject",
     "introspect",
     "record",
+    "redirect",
     "refresh",
     "reload",
     "revoke",
+    "server",
     "spans",
+    "upstream",
 ];

@@ -141,14 +141,14 @@ mod tests {
     #[test]
     fn a_trace_that_we_begin_has_its_flag_by_its_number() {
         let begun = |share, trace| Trace::begun(Roots::of(share), trace, [7; 16]).unwrap();
-        let all = begun(1.0, [0xab; 16]);
-        let header = "00-abababababababababababababababab-1707070707070707-01";
+        let all = begun(1.0, [0xbb; 16]);
+        let header = "00-bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb-1707070707070707-01";
         assert_eq!(all.header(), header);
         assert!(all.is_sampled());
         let parts =
-            Parts { trace: [0xab; 16], caller: None, upstream: [0x17, 7, 7, 7, 7, 7, 7, 7] };
+            Parts { trace: [0xbb; 16], caller: None, upstream: [0x17, 7, 7, 7, 7, 7, 7, 7] };
         assert_eq!(all.parts(), Some(parts));
-        let none = begun(0.0, [0xab; 16]);
+        let none = begun(0.0, [0xbb; 16]);
         assert!(none.header().to_str().unwrap().ends_with("-00") && none.parts().is_none());
     }
 

@@ -109,7 +109,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        exchange.arrival = arrive::from(session, exchange, &self.proxies, (&self.names, self.roots));
+        exchange.arrival =
+            arrive::from(session, exchange, &self.proxies, (&self.names, self.roots));
         exchange.page = exchange.snapshot.pipeline.page(session.req_header());
         let decision = match downstream::misframed(session) {
             Some(why) => Decision::Answer(Answer::Misframed(why)),

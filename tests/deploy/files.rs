@@ -136,9 +136,13 @@ fn rules_and_dashboard_are_about_metrics_that_there_are() {
             let family = name.strip_suffix(kind).unwrap_or(name);
             metrics.contains(&format!("# TYPE {family} ")).then_some(family)
         });
-        // The webhook's own; and where an issuer is asked.
-        family.is_some()
-            || ["postern_injections_total", "postern_introspections_total"].contains(&name)
+        // The webhook's own; where an issuer is asked; where a backend fails.
+        let elsewhere = [
+            "postern_injections_total",
+            "postern_introspections_total",
+            "postern_upstream_failures_total",
+        ];
+        family.is_some() || elsewhere.contains(&name)
     };
     let rules = read("helm/postern/files/rules.yaml");
     let dashboard = read("helm/postern/files/dashboard.json");

@@ -50,6 +50,8 @@ pub(crate) struct Exchange {
     pub(crate) verified: bool,
     /// If it is a stream of events that is answered with.
     pub(crate) events: Option<Events>,
+    /// Whether what is answered is whole wherever it ends.
+    pub(crate) may_end: bool,
     /// The body, if it had to be read before it could go on.
     pub(crate) body: Option<Bytes>,
     /// If the answer holds lists that are cut.
@@ -106,6 +108,7 @@ impl Exchange {
             times: Times::default(),
             verified: false,
             events: None,
+            may_end: false,
             body: None,
             listing: None,
             early_heads: 0,

@@ -209,6 +209,7 @@ impl ProxyHttp for Gateway {
         }
         exchange.upstream_spoke(true);
         downstream::pass_on(response, exchange)?;
+        downstream::part(session, exchange);
         if streams::is_one(session, response) {
             exchange.open = Some(self.recorder.stream());
             streams::begin(session, response, exchange, &self.changes)?;
@@ -263,7 +264,9 @@ impl ProxyHttp for Gateway {
         error: &Error,
         exchange: &mut Exchange,
     ) -> FailToProxy {
-        failure::tell(session, error, exchange).await
+        let told = failure::tell(session, error, exchange).await;
+        streams::end_with_us(session, exchange).await;
+        told
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {

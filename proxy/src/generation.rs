@@ -88,10 +88,17 @@ impl Generations {
         &self.live
     }
 
-    /// Whatever may end a stream.
-    pub(crate) fn changes(&self) -> Changes {
+    /// Whatever may end a stream, beside our leaving.
+    pub(crate) fn changes(&self, leaving: watch::Receiver<bool>) -> Changes {
         let revocations = self.makings.revoked.subscribe();
-        Changes { keys: self.minders.changes(), revocations }
+        Changes { keys: self.minders.changes(), revocations, leaving }
+    }
+
+    /// Ends when every issuer's tokens can be judged.
+    pub(crate) async fn ready(&self) {
+        while !self.live.pin().issuers.is_ready() {
+            sleep(OFTEN).await;
+        }
     }
 
     /// What runs beside the requests for as long as they come.

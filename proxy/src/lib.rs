@@ -35,6 +35,7 @@ mod files;
 mod front;
 mod gateway;
 mod generation;
+mod handover;
 mod holder;
 mod inject;
 mod introspect;

@@ -187,5 +187,6 @@ reasons! {
     GatewayTimeout = "gateway_timeout",
     Broken = "broken",
     StreamEnded = "stream_ended",
+    Stopping = "stopping",
     Internal = "internal",
 }

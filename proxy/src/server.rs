@@ -1,35 +1,41 @@
 //! Puts the parts together and runs them.
 
+mod leave;
 mod prepared;
+mod sockets;
 
 use std::future::pending;
-use std::io;
+use std::mem;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use pingora_core::apps::HttpServerOptions;
 use pingora_core::protocols::http::v2::server::H2Options;
 use pingora_core::server::configuration::ServerConf;
 use pingora_proxy::HttpProxy;
-use socket2::{Domain, Socket, Type};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::admin::{Admin, Page};
 use crate::audit::Audit;
-use crate::config::{Config, Limits, TrustedProxies};
+use crate::config::{Boot, Config, Limits, TrustedProxies};
 use crate::edge::{Edge, Entrance};
 use crate::gateway::Gateway;
 use crate::generation::Generations;
-use crate::record::Traffic;
+use crate::handover::{Inherited, Predecessor};
 use crate::record::log::Volume;
+use crate::record::{Recorder, Traffic, UpgradeCounts};
 use crate::redirect::Redirect;
 use crate::reload::{Origin, Proposal, Reloader};
 use crate::spans::Spans;
+pub(crate) use leave::Departure;
 pub(crate) use prepared::{CannotStart, Prepared};
 use prepared::{Obstacle, Secure};
+use sockets::Listeners;
 
 /// The proxy at work: both listeners and what runs beside them.
 pub(crate) struct Server {
@@ -42,25 +48,30 @@ pub(crate) struct Server {
     audit: Audit,
     spans: Spans,
     stopping: Arc<AtomicBool>,
+    /// True when no stream may go on.
+    leaving: watch::Sender<bool>,
+    /// A second handle on each socket that listens.
+    sockets: Vec<OwnedFd>,
+    upgrades: UpgradeCounts,
+    shutdown_delay: Option<Duration>,
     shutdown_timeout: Duration,
 }
 
 impl Server {
     /// Binds, then serves. Nothing is bound unless everything can be. `origin` is where the configuration
-    /// came from, if it may change, and what of the log changes with it.
+    /// came from, if it may change, and what of the log changes with it. Whoever succeeds another process
+    /// serves when it can judge tokens, and not before.
     pub(crate) async fn start(
         config: Config,
         origin: Option<(Origin, Volume)>,
+        mut inherited: Inherited,
     ) -> Result<Self, CannotStart> {
         let Prepared { boot, rules, outbound, tls, recorder, makings } =
             Prepared::new(config).await?;
         let (origin, volume) = origin.unzip();
         let reloader = origin.map(|origin| Reloader::new(origin, recorder.reloads()));
-        let listener = bind("listen", boot.listen)?;
-        let admin_listener = bind("admin.listen", boot.admin)?;
-        let redirect =
-            boot.redirect.map(|at| Ok::<_, Obstacle>((at, bind("redirect.listen", at)?)));
-        let redirect = redirect.transpose()?;
+        let predecessor = inherited.predecessor();
+        let listeners = Listeners::bind(&boot, inherited)?;
 
         let mut generations = Generations::begin(&boot, &rules, makings, &outbound);
         let tls = tls.map(|Secure { terms, certificates, authorities }| {
@@ -68,20 +79,12 @@ impl Server {
             authorities.map(|authorities| generations.tasks().spawn(authorities.run()));
             terms
         });
-        let audit = Audit::start(boot.audit.as_ref(), recorder.audit(), generations.tasks())
-            .map_err(Obstacle::from)?;
-        let spans = recorder.spans();
-        let spans = Spans::start(boot.traces.as_ref(), &boot.outbound, spans, generations.tasks())
-            .map_err(Obstacle::from)?;
+        let (audit, spans) = told(&boot, &recorder, generations.tasks())?;
         let live = generations.live();
-        let changes = generations.changes();
-        let gateway = Gateway::new(
-            Arc::clone(live),
-            changes,
-            recorder.clone(),
-            (audit.clone(), spans.clone()),
-            &boot,
-        );
+        let leaving = watch::Sender::new(false);
+        let changes = generations.changes(leaving.subscribe());
+        let tells = (audit.clone(), spans.clone());
+        let gateway = Gateway::new(Arc::clone(live), changes, recorder.clone(), tells, &boot);
         let stopping = Arc::new(AtomicBool::new(false));
         let admin = Admin {
             live: Arc::clone(live),
@@ -92,30 +95,21 @@ impl Server {
             page: Page::new(),
         };
 
-        let redirect = redirect.map(|(at, listener)| {
-            let app = Arc::new(Redirect { live: Arc::clone(live), recorder: recorder.clone() });
-            let entrance = Entrance {
-                proxies: boot.proxies.clone(),
-                ..plain_entrance(&boot.limits, REDIRECT_CONNECTIONS)?
-            };
-            Edge::start(listener, entrance, app)
-                .map_err(|error| Obstacle::Bind("redirect.listen", at, error))
-        });
+        let redirect = Redirect { live: Arc::clone(live), recorder: recorder.clone() };
+        let redirect = listeners.redirect.map(|at| start_redirect(redirect, at, &boot));
         let redirect = redirect.transpose()?;
         let proxy = Arc::new(proxy(gateway, &boot.limits));
-        let traffic = recorder.traffic();
-        traffic.most.set(i64::try_from(boot.limits.connections).unwrap_or(i64::MAX));
-        let entrance =
-            Entrance { tls, proxies: boot.proxies, limits: boot.limits.clone(), traffic };
-        Ok(Self {
-            gateway: Edge::start(listener, entrance, proxy)
+        let entrance = Entrance { tls, ..entrance(&boot, &recorder) };
+        let admin_entrance = plain_entrance(&boot.limits, ADMIN_CONNECTIONS)?;
+        if predecessor.is_some() {
+            let ready = timeout(KEYS_WITHIN, generations.ready()).await;
+            ready.map_err(|_| Obstacle::NotReady(KEYS_WITHIN))?;
+        }
+        let server = Self {
+            gateway: Edge::start(listeners.gateway, entrance, proxy)
                 .map_err(|error| Obstacle::Bind("listen", boot.listen, error))?,
-            admin: Edge::start(
-                admin_listener,
-                plain_entrance(&boot.limits, ADMIN_CONNECTIONS)?,
-                Arc::new(admin),
-            )
-            .map_err(|error| Obstacle::Bind("admin.listen", boot.admin, error))?,
+            admin: Edge::start(listeners.admin, admin_entrance, Arc::new(admin))
+                .map_err(|error| Obstacle::Bind("admin.listen", boot.admin, error))?,
             redirect,
             generations,
             reloader,
@@ -123,8 +117,24 @@ impl Server {
             audit,
             spans,
             stopping,
+            leaving,
+            sockets: listeners.all,
+            upgrades: recorder.upgrades(),
+            shutdown_delay: boot.shutdown_delay,
             shutdown_timeout: boot.shutdown_timeout,
-        })
+        };
+        predecessor.iter().for_each(Predecessor::relieve);
+        Ok(server)
+    }
+
+    /// Where it listens, to be handed on. Whoever has them keeps the sockets open.
+    pub(crate) fn sockets(&mut self) -> Vec<OwnedFd> {
+        mem::take(&mut self.sockets)
+    }
+
+    /// What became of attempts to hand them on.
+    pub(crate) fn upgrades(&self) -> UpgradeCounts {
+        self.upgrades.clone()
     }
 
     /// Where clients connect.
@@ -168,22 +178,17 @@ impl Server {
             }
         }
     }
+}
 
-    /// Says no to probes first, lets requests end, stops the rest last.
-    pub(crate) async fn drain(mut self) {
-        self.stopping.store(true, Ordering::Relaxed);
-        if let Some(redirect) = self.redirect {
-            redirect.drain(PATIENCE).await;
-        }
-        let cut = self.gateway.drain(self.shutdown_timeout).await;
-        if cut > 0 {
-            tracing::warn!(connections = cut, "cut at the end of shutdown_timeout");
-        }
-        tokio::join!(self.audit.finish(), self.spans.finish());
-        // A disk that hangs keeps its thread; it goes with the process.
-        drop(timeout(PATIENCE, self.generations.tasks().shutdown()).await);
-        self.admin.drain(Duration::ZERO).await;
-    }
+/// Who else hears of requests.
+fn told(
+    boot: &Boot,
+    recorder: &Recorder,
+    tasks: &mut JoinSet<()>,
+) -> Result<(Audit, Spans), Obstacle> {
+    let audit = Audit::start(boot.audit.as_ref(), recorder.audit(), tasks)?;
+    let spans = Spans::start(boot.traces.as_ref(), &boot.outbound, recorder.spans(), tasks)?;
+    Ok((audit, spans))
 }
 
 async fn proposed(reloader: &mut Option<Reloader>) -> Proposal {
@@ -210,6 +215,20 @@ async fn broken(tasks: &mut JoinSet<()>) {
     pending::<()>().await;
 }
 
+fn start_redirect(
+    redirect: Redirect,
+    listener: TcpListener,
+    boot: &Boot,
+) -> Result<Edge, Obstacle> {
+    let entrance = Entrance {
+        proxies: boot.proxies.clone(),
+        ..plain_entrance(&boot.limits, REDIRECT_CONNECTIONS)?
+    };
+    let at = boot.redirect.unwrap_or(boot.listen);
+    Edge::start(listener, entrance, Arc::new(redirect))
+        .map_err(|error| Obstacle::Bind("redirect.listen", at, error))
+}
+
 fn proxy(gateway: Gateway, limits: &Limits) -> HttpProxy<Gateway> {
     let conf = ServerConf {
         // Upstreams are plain: without this every proxy loads the system's trust store, and one
@@ -230,6 +249,12 @@ fn proxy(gateway: Gateway, limits: &Limits) -> HttpProxy<Gateway> {
     proxy
 }
 
+fn entrance(boot: &Boot, recorder: &Recorder) -> Entrance {
+    let traffic = recorder.traffic();
+    traffic.most.set(i64::try_from(boot.limits.connections).unwrap_or(i64::MAX));
+    Entrance { tls: None, proxies: boot.proxies.clone(), limits: boot.limits.clone(), traffic }
+}
+
 fn plain_entrance(limits: &Limits, connections: usize) -> Result<Entrance, Obstacle> {
     Ok(Entrance {
         tls: None,
@@ -239,20 +264,8 @@ fn plain_entrance(limits: &Limits, connections: usize) -> Result<Entrance, Obsta
     })
 }
 
-fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Obstacle> {
-    let listen = || -> io::Result<TcpListener> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
-    };
-    listen().map_err(|error| Obstacle::Bind(key, address, error))
-}
-
-/// What runs beside the requests has nothing to wait for.
-const PATIENCE: Duration = Duration::from_secs(2);
-const BACKLOG: i32 = 1024;
+/// Longer than a key fetch takes that is tried again.
+const KEYS_WITHIN: Duration = Duration::from_secs(30);
 const POOL: usize = 1024;
 const H2_STREAMS: u32 = 100;
 const ADMIN_CONNECTIONS: usize = 64;

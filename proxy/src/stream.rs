@@ -1,4 +1,4 @@
-//! An open stream outlasts the moment at which its token was judged, but not the token.
+//! An open stream outlasts the moment at which its token was judged, but not the token, nor us.
 
 mod events;
 
@@ -10,11 +10,12 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::pipeline::authenticate::{Rejected, Standing};
+use crate::reason::Reason;
 use crate::snapshot::Snapshot;
 use crate::upstream::Line;
-pub(crate) use events::Events;
+pub(crate) use events::{Events, are_events};
 
-/// Ends one stream when its token does. Dropped with the request, however that ends.
+/// Ends one stream when its token does, or when we do. Dropped with the request, however that ends.
 pub(crate) struct Watch {
     end: Arc<OnceLock<End>>,
     task: AbortHandle,
@@ -23,8 +24,28 @@ pub(crate) struct Watch {
 /// Which came first. Only one can.
 #[derive(Debug)]
 enum End {
-    OfTheToken(Rejected),
+    Early(Cause),
     OfTheStream,
+}
+
+/// Why a stream was ended that would have gone on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Cause {
+    /// Its token does not hold any more.
+    #[error("{0}")]
+    Token(Rejected),
+    /// We were told to stop a while ago.
+    #[error("the time is up that streams are given when the gateway stops")]
+    Leaving,
+}
+
+impl Cause {
+    pub(crate) fn reason(self) -> Reason {
+        match self {
+            Self::Token(why) => why.reason(),
+            Self::Leaving => Reason::Stopping,
+        }
+    }
 }
 
 impl Watch {
@@ -38,13 +59,13 @@ impl Watch {
         Self::until(async move { end(&snapshot, &standing, changes).await }, line)
     }
 
-    fn until(token_ends: impl Future<Output = Rejected> + Send + 'static, line: Arc<Line>) -> Self {
+    fn until(time_is_up: impl Future<Output = Cause> + Send + 'static, line: Arc<Line>) -> Self {
         let end = Arc::new(OnceLock::new());
         let tell = Arc::clone(&end);
         let task = tokio::spawn(async move {
-            let why = token_ends.await;
+            let why = time_is_up.await;
             // Told before it is done: who sees the end must find the reason.
-            if tell.set(End::OfTheToken(why)).is_ok() {
+            if tell.set(End::Early(why)).is_ok() {
                 line.cut();
             }
         });
@@ -53,17 +74,17 @@ impl Watch {
 
     /// The stream has ended by itself, and its connection may be another request's from now on: it is
     /// not cut any more. Unless it is being cut now, and must be nobody's.
-    pub(crate) fn let_go(&self) -> Result<(), Rejected> {
+    pub(crate) fn let_go(&self) -> Result<(), Cause> {
         match self.end.get_or_init(|| End::OfTheStream) {
             End::OfTheStream => Ok(()),
-            End::OfTheToken(why) => Err(*why),
+            End::Early(why) => Err(*why),
         }
     }
 
     /// Why the stream was ended, if it was.
-    pub(crate) fn ended(&self) -> Option<Rejected> {
+    pub(crate) fn ended(&self) -> Option<Cause> {
         match self.end.get() {
-            Some(End::OfTheToken(why)) => Some(*why),
+            Some(End::Early(why)) => Some(*why),
             Some(End::OfTheStream) | None => None,
         }
     }
@@ -75,19 +96,24 @@ impl Drop for Watch {
     }
 }
 
-/// What a token's standing may change with.
+/// What ends streams, and what a token's standing may change with.
 #[derive(Clone)]
 pub(crate) struct Changes {
     pub(crate) keys: watch::Receiver<u64>,
     pub(crate) revocations: watch::Receiver<u64>,
+    /// True when no stream may go on.
+    pub(crate) leaving: watch::Receiver<bool>,
 }
 
-/// Waits until the token no longer holds.
-async fn end(snapshot: &Snapshot, standing: &Standing, mut changes: Changes) -> Rejected {
+/// Waits until the token no longer holds, or nobody's would.
+async fn end(snapshot: &Snapshot, standing: &Standing, mut changes: Changes) -> Cause {
     loop {
         let now = now();
         if let Err(why) = snapshot.pipeline.recheck(standing, now) {
-            return why;
+            return Cause::Token(why);
+        }
+        if *changes.leaving.borrow_and_update() {
+            return Cause::Leaving;
         }
         // Looked at again now and then: the clock may be set, and the machine may sleep.
         let soon = standing.lasts(now).map_or(LOOK, |left| left.min(LOOK));
@@ -101,6 +127,7 @@ impl Changes {
         tokio::select! {
             Ok(()) = self.keys.changed() => (),
             Ok(()) = self.revocations.changed() => (),
+            Ok(()) = self.leaving.changed() => (),
             else => std::future::pending().await,
         }
     }
@@ -133,7 +160,7 @@ mod tests {
         let (ends, token) = oneshot::channel();
         let token_ends = async {
             drop(token.await);
-            Rejected::Revoked
+            Cause::Token(Rejected::Revoked)
         };
         (Watch::until(token_ends, Arc::clone(&line)), ends, theirs, line)
     }
@@ -162,8 +189,9 @@ mod tests {
             }
         });
         timeout(Duration::from_secs(5), &mut cut).await.unwrap();
-        assert_eq!(watch.let_go(), Err(Rejected::Revoked));
-        assert_eq!(watch.ended(), Some(Rejected::Revoked), "still the reason");
+        let why = Cause::Token(Rejected::Revoked);
+        assert_eq!(watch.let_go(), Err(why));
+        assert_eq!(watch.ended(), Some(why), "still the reason");
         assert_eq!(theirs.read(&mut [0]).unwrap(), 0);
     }
 }

@@ -295,7 +295,9 @@ fn systemd_understands_the_unit_and_finds_little_exposed() {
     let program = postern().get_program().to_str().unwrap().to_owned();
     fs::write(&unit, read("systemd/postern.service").replace("/usr/bin/postern", &program))
         .unwrap();
-    passes(tool("systemd-analyze").args(["verify", "--man=no"]).arg(&unit));
+    let socket = directory.path().join("postern.socket");
+    fs::write(&socket, read("systemd/postern.socket")).unwrap();
+    passes(tool("systemd-analyze").args(["verify", "--man=no"]).args([&unit, &socket]));
     let mut security = tool("systemd-analyze");
     passes(security.args(["security", "--offline=true", "--threshold=20"]).arg(&unit));
 }

@@ -12,8 +12,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=$root/target/deploy
 go_modules=(helm.sh/helm/v3/cmd/helm@v3.19.5 github.com/compose-spec/compose-go/v2/cmd@v2.16.2)
-programs=(helm compose-spec promtool prometheus nginx haproxy envoy systemd-analyze curl jq hadolint shellcheck kubernetes-validate
-    slowhttptest sslyze testssl)
+programs=(helm compose-spec promtool prometheus nginx haproxy envoy systemd-analyze systemd-socket-activate curl jq
+    hadolint shellcheck kubernetes-validate slowhttptest sslyze testssl)
 
 main() {
     mkdir -p "$out/bin"
@@ -107,12 +107,13 @@ install_servers() {
     unpack prometheus promtool
     unpack prometheus prometheus
     unpack systemd systemd-analyze
+    unpack systemd systemd-socket-activate
     unpack curl curl
     unpack jq jq
     # It has no way to tell its version, but an end: nobody is there.
     unpack slowhttptest slowhttptest -c 1 -l 1 -u http://127.0.0.1:9/
     local name
-    for name in promtool prometheus nginx haproxy envoy systemd-analyze curl jq slowhttptest; do
+    for name in promtool prometheus nginx haproxy envoy systemd-analyze systemd-socket-activate curl jq slowhttptest; do
         find_program "$name" || die "$name is missing, and cannot be had with apt or pip here"
         ln -sf "$found" "$out/bin/$name"
     done

@@ -19,6 +19,7 @@ pub(crate) const PRIORITY: u8 = 2;
 pub(crate) const RST_STREAM: u8 = 3;
 pub(crate) const SETTINGS: u8 = 4;
 pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
 pub(crate) const WINDOW_UPDATE: u8 = 8;
 pub(crate) const CONTINUATION: u8 = 9;
 
@@ -49,6 +50,17 @@ impl Frames {
         let mut heard = [0; 16 << 10];
         while self.stream.read(&mut heard).is_ok_and(|bytes| bytes > 0) {}
         self.stream.sock.set_nonblocking(false).unwrap();
+    }
+
+    /// The next frame that comes: its kind, flags, stream and payload.
+    pub(crate) fn next(&mut self) -> (u8, u8, u32, Vec<u8>) {
+        self.stream.sock.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut head = [0; 9];
+        self.stream.read_exact(&mut head).unwrap();
+        let [a, b, c, kind, flags, stream @ ..] = head;
+        let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]).try_into().unwrap()];
+        self.stream.read_exact(&mut payload).unwrap();
+        (kind, flags, u32::from_be_bytes(stream), payload)
     }
 
     /// Whether the proxy hangs up, however it says so.

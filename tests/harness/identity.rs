@@ -69,7 +69,9 @@ impl Identity {
         versions: &[&'static SupportedProtocolVersion],
     ) -> ConfigBuilder<ClientConfig, WantsClientCert> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(&self.certificate.authority).unwrap()).unwrap();
+        for authority in CertificateDer::pem_file_iter(&self.certificate.authority).unwrap() {
+            roots.add(authority.unwrap()).unwrap();
+        }
         let builder = ClientConfig::builder_with_provider(Arc::new(default_provider()));
         builder.with_protocol_versions(versions).unwrap().with_root_certificates(roots)
     }

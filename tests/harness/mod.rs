@@ -30,4 +30,6 @@ pub(crate) use proof::{Proof, ProofKey};
 pub(crate) use tls_listener::TlsListener;
 pub(crate) use upstream::{Seen, Upstream};
 pub(crate) use wire::{Response, Wire};
-pub(crate) use world::{Process, World, backend, follow, listening, postern, wait_until};
+pub(crate) use world::{
+    Process, Stranger, World, backend, children, follow, listening, postern, wait_until,
+};

@@ -75,7 +75,8 @@ impl World {
         world
     }
 
-    fn run_by(mut proxy: Command, issuer: Issuer, settings: &str) -> Self {
+    /// Started by this command, which is given the arguments.
+    pub(crate) fn run_by(mut proxy: Command, issuer: Issuer, settings: &str) -> Self {
         let upstream = Upstream::start();
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("postern.yaml");
@@ -206,6 +207,45 @@ impl Drop for Process {
         drop(self.0.kill());
         drop(self.0.wait());
     }
+}
+
+/// A process that no test has started itself. It does not outlive the test either.
+pub(crate) struct Stranger(pub(crate) u32);
+
+impl Stranger {
+    pub(crate) fn signal(&self, name: &str) {
+        let killed = Command::new("kill").args([name, &self.0.to_string()]).output().unwrap();
+        assert!(killed.status.success(), "{} has gone", self.0);
+    }
+
+    /// Whether it runs. One that nobody has asked how it ended does not.
+    pub(crate) fn runs(&self) -> bool {
+        let state = fs::read_to_string(format!("/proc/{}/stat", self.0)).unwrap_or_default();
+        state
+            .rsplit(')')
+            .next()
+            .is_some_and(|rest| !rest.trim().is_empty() && !rest.starts_with(" Z"))
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        // It may have ended by itself, as some tests want.
+        drop(Command::new("kill").args(["-KILL", &self.0.to_string()]).output());
+    }
+}
+
+/// The processes that this one has started, those that have ended and were not waited for among them.
+pub(crate) fn children(process: u32) -> Vec<u32> {
+    let all = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        entry.ok().and_then(|entry| entry.file_name().to_str().and_then(|name| name.parse().ok()))
+    });
+    let is_child = |child: &u32| {
+        let state = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        let after = state.rsplit(')').next().unwrap_or_default();
+        after.split_whitespace().nth(1) == Some(&process.to_string())
+    };
+    all.filter(is_child).collect()
 }
 
 /// The line of the log that tells the addresses; the issuer's keys may be told of before it.

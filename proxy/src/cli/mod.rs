@@ -3,6 +3,7 @@
 mod audit;
 mod explain;
 mod healthcheck;
+mod init;
 mod inject;
 mod register;
 mod reload;

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use tokio::runtime::Runtime;
 
 use super::refuse;
-use super::run::{EX_SOFTWARE, told_to_stop};
+use super::run::{EX_SOFTWARE, Stop};
 use crate::config::{CertificateFiles, Log};
 use crate::inject::webhook::{Options, Webhook};
 use crate::record::log;
@@ -45,8 +45,8 @@ pub(super) fn run(args: Args) -> ExitCode {
 }
 
 async fn serve(options: Options) -> ExitCode {
-    let told = match told_to_stop() {
-        Ok(told) => told,
+    let mut stop = match Stop::new() {
+        Ok(stop) => stop,
         Err(error) => return refuse(&error),
     };
     let mut webhook = match Webhook::start(options) {
@@ -55,7 +55,7 @@ async fn serve(options: Options) -> ExitCode {
     };
     tracing::info!(webhook = %webhook.reviews(), admin = %webhook.admin(), "listening");
     let code = tokio::select! {
-        () = told => ExitCode::SUCCESS,
+        () = stop.told() => ExitCode::SUCCESS,
         () = webhook.broken() => {
             tracing::error!("a part that must run for ever has broken: this is a bug");
             ExitCode::from(EX_SOFTWARE)

@@ -49,6 +49,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
     let log = log_rules(&mut root);
     let audit = audit::rules(&mut root);
     let traces = traces::rules(&mut root);
+    let shutdown_delay = root.optional("shutdown_delay", units::duration_or_off);
     let shutdown_timeout = root.optional("shutdown_timeout", units::duration);
     let door = site::Door { listen, admin, speaks_tls };
     let sites = site::all(&mut root, &door);
@@ -73,6 +74,7 @@ fn config(mut root: Section<'_>) -> Option<Config> {
             log,
             audit,
             traces,
+            shutdown_delay: shutdown_delay.flatten(),
             shutdown_timeout: shutdown_timeout.unwrap_or(Duration::from_secs(30)),
         },
         rules: Rules {

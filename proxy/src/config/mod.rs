@@ -106,7 +106,9 @@ pub struct Boot {
     pub audit: Option<Audit>,
     /// Who is told of traces.
     pub traces: Option<Traces>,
-    /// How long requests in flight may take to end once told to stop.
+    /// How long to go on as before once told to stop, so that others can hear of it.
+    pub shutdown_delay: Option<Duration>,
+    /// How long requests in flight may take to end after that.
     pub shutdown_timeout: Duration,
 }
 
@@ -124,6 +126,7 @@ impl Boot {
             ("log.format", self.log.format == other.log.format),
             ("audit", self.audit == other.audit),
             ("traces", self.traces == other.traces),
+            ("shutdown_delay", self.shutdown_delay == other.shutdown_delay),
             ("shutdown_timeout", self.shutdown_timeout == other.shutdown_timeout),
         ];
         same.into_iter().filter(|(_, same)| !same).map(|(setting, _)| setting).collect()

@@ -9,6 +9,7 @@
 //! pretended, lives in one private directory and ends with the command.
 
 use std::fs::Permissions;
+use std::future::pending;
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as Seat};
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,9 +26,10 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 
 use crate::config::{Config, Invalid, OutboundRules};
+use crate::handover::Inherited;
 use crate::outbound::Outbound;
 use crate::record::log;
-use crate::server::{CannotStart, Server};
+use crate::server::{CannotStart, Departure, Server};
 
 use backend::{Backend, BackendFailed};
 use banner::Banner;
@@ -171,7 +173,7 @@ impl Laptop {
         // Calls in flight may end, unless there is a second Ctrl-C.
         tokio::select! {
             () = stop.asked() => (),
-            () = self.server.drain() => (),
+            () = self.server.drain(Departure::Stopped, async || pending().await) => (),
         }
         self.backend.stop().await?;
         ended
@@ -195,7 +197,7 @@ async fn gateway(settings: &Settings<'_>, seat: Seat) -> Result<Server, Failed> 
     log::start(&config.boot.log);
     // Who takes the port right now makes the start fail, and nothing worse.
     drop(seat);
-    let server = Server::start(config, None).await?;
+    let server = Server::start(config, None, Inherited::default()).await?;
     ready(server.admin()).await?;
     Ok(server)
 }

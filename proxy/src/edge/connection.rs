@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use pingora_core::protocols::Digest;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::pulse::Pulse;
@@ -19,6 +20,7 @@ pub(crate) struct Connection {
     body_timeout: Duration,
     write_timeout: Duration,
     active: AtomicU32,
+    served: AtomicU32,
     phase: AtomicU8,
     deadline: AtomicU64,
     bodies: AtomicU32,
@@ -35,6 +37,8 @@ pub(super) struct Opened {
     /// The host that the client named when TLS began.
     pub(super) server_name: Option<Box<str>>,
     pub(super) caller: Caller,
+    /// Whether the edge was told to stop.
+    pub(super) stopped: watch::Receiver<bool>,
 }
 
 /// Who is at the other end.
@@ -74,6 +78,7 @@ impl Connection {
             body_timeout: limits.body_timeout,
             write_timeout: limits.write_timeout,
             active: AtomicU32::new(0),
+            served: AtomicU32::new(0),
             phase: AtomicU8::new(0),
             deadline: AtomicU64::new(0),
             bodies: AtomicU32::new(0),
@@ -104,6 +109,11 @@ impl Connection {
         self.opened.caller
     }
 
+    /// Whether no further request shall come on it.
+    pub(crate) fn is_ending(&self) -> bool {
+        *self.opened.stopped.borrow()
+    }
+
     /// A whole request head has arrived.
     pub(crate) fn head_read(&self) {
         self.active.fetch_add(1, Ordering::AcqRel);
@@ -112,6 +122,7 @@ impl Connection {
 
     /// A request is over. An HTTP/2 connection may have others, and pingora closes it when idle.
     pub(crate) fn request_done(&self) {
+        self.served.fetch_add(1, Ordering::AcqRel);
         self.active.fetch_sub(1, Ordering::AcqRel);
         if !self.opened.is_h2 {
             self.expect(Phase::Idle);
@@ -138,9 +149,9 @@ impl Connection {
         &self.pulse
     }
 
-    /// Whether no request is being served on it.
-    pub(super) fn is_unused(&self) -> bool {
-        self.active.load(Ordering::Acquire) == 0
+    /// How many requests have been served, if none is being served now.
+    pub(super) fn served_and_rests(&self) -> Option<u32> {
+        (self.active.load(Ordering::Acquire) == 0).then(|| self.served.load(Ordering::Acquire))
     }
 
     /// Whether an HTTP/1.1 head is still being read, so that whatever is answered is about no request.

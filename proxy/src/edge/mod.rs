@@ -27,7 +27,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::{ClientFrom, Limits, TrustedProxies};
 use crate::record::Traffic;
@@ -55,7 +55,7 @@ pub(crate) struct Edge {
 }
 
 impl Edge {
-    /// Serves `app` on `listener` until [`Edge::drain`].
+    /// Serves `app` on `listener` until [`Edge::close`].
     pub(crate) fn start<A: ServerApp + Send + Sync + 'static>(
         listener: TcpListener,
         entrance: Entrance,
@@ -81,27 +81,52 @@ impl Edge {
         drop(self.accepting.join_next().await);
     }
 
-    /// Stops accepting, closes idle connections, lets the others end, and at the deadline cuts what
-    /// is left. Tells how many were cut.
-    pub(crate) async fn drain(mut self, longest: Duration) -> usize {
-        let deadline = Instant::now() + longest;
+    /// Stops accepting, and tells those who are here to go when they are done.
+    pub(crate) async fn close(mut self) -> Guests {
         self.stop.send_replace(true);
-        let Some(Ok(mut connections)) = self.accepting.join_next().await else { return 0 };
-        // An application that fails to wind down has no idle connections left to close.
-        drop(self.cleanup.await);
-        while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
-        let cut = connections.len();
-        connections.shutdown().await;
+        // A loop that has broken leaves nobody.
+        let ended = self.accepting.join_next().await;
+        let connections = ended.and_then(Result::ok).unwrap_or_default();
+        Guests { connections, cleanup: self.cleanup }
+    }
+
+    /// The same, and waits until they have gone; cuts at the end what is left. Tells how many that were.
+    pub(crate) async fn drain(self, longest: Duration) -> usize {
+        let mut guests = self.close().await;
+        drop(timeout(longest, guests.gone()).await);
+        guests.cut().await
+    }
+}
+
+/// The connections that are left after an [`Edge`] is closed.
+pub(crate) struct Guests {
+    connections: JoinSet<()>,
+    cleanup: JoinHandle<()>,
+}
+
+impl Guests {
+    /// Ends when all have gone by themselves.
+    pub(crate) async fn gone(&mut self) {
+        while self.connections.join_next().await.is_some() {}
+    }
+
+    /// Ends what is left, in the middle of whatever it is. Tells how many those were.
+    pub(crate) async fn cut(mut self) -> usize {
+        let cut = self.connections.len();
+        self.cleanup.abort();
+        self.connections.shutdown().await;
         cut
     }
 }
 
-/// Tells the application to close connections that wait for a next request.
+/// Tells the application to close connections that wait for a next request. Not at once: a request that
+/// is on its way by now is answered still, and told to come back on another connection.
 async fn wind_down<A: ServerApp + Send + Sync + 'static>(
     stopped: watch::Receiver<bool>,
     app: Arc<A>,
 ) {
     told_to_stop(stopped).await;
+    sleep(GOODBYE).await;
     app.cleanup().await;
 }
 
@@ -121,20 +146,49 @@ async fn accept<A: ServerApp + Send + Sync + 'static>(
     let mut stopped = door.stopped.clone();
     loop {
         tokio::select! {
-            _ = stopped.changed() => return connections,
+            _ = stopped.changed() => {
+                take_the_rest(listener, &door, &mut connections);
+                return connections;
+            }
             Some(_) = connections.join_next() => door.count(&connections),
             accepted = listener.accept() => match accepted {
-                Ok((tcp, peer)) if connections.len() < door.entrance.limits.connections => {
-                    connections.spawn(serve(Arc::clone(&door), tcp, peer));
-                    door.count(&connections);
-                }
-                Ok(_over_the_limit) => door.entrance.traffic.refused.inc(),
+                Ok((tcp, peer)) => take(tcp, peer, &door, &mut connections),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept connections");
                     // Out of file descriptors, say: trying again at once would only burn time.
                     sleep(BREATH).await;
                 }
             },
+        }
+    }
+}
+
+fn take<A: ServerApp + Send + Sync + 'static>(
+    tcp: TcpStream,
+    peer: SocketAddr,
+    door: &Arc<Door<A>>,
+    connections: &mut JoinSet<()>,
+) {
+    if connections.len() < door.entrance.limits.connections {
+        connections.spawn(serve(Arc::clone(door), tcp, peer));
+        door.count(connections);
+    } else {
+        door.entrance.traffic.refused.inc();
+    }
+}
+
+/// Those who wait to be accepted are connected as far as they know, and would be reset when the listener
+/// closes.
+fn take_the_rest<A: ServerApp + Send + Sync + 'static>(
+    listener: tokio::net::TcpListener,
+    door: &Arc<Door<A>>,
+    connections: &mut JoinSet<()>,
+) {
+    let Ok(listener) = listener.into_std() else { return };
+    for _ in 0..MOST_WAITING {
+        let Ok((tcp, peer)) = listener.accept() else { return };
+        if let Ok(tcp) = tcp.set_nonblocking(true).and_then(|()| TcpStream::from_std(tcp)) {
+            take(tcp, peer, door, connections);
         }
     }
 }
@@ -152,7 +206,7 @@ async fn serve<A: ServerApp + Send + Sync + 'static>(
     // In a box of its own: what a handshake needs is large, and a stream may stand for hours after it.
     let greeting = Box::pin(door.greet(tcp, peer, start));
     let handshake = timeout(door.entrance.limits.handshake_timeout, greeting);
-    let stop = told_to_stop(door.stopped.clone());
+    let stop = left_over(door.stopped.clone());
     match tokio::select! { done = handshake => done, () = stop => return } {
         Ok(Ok(greeted)) => door.hand_over(greeted).await,
         Ok(Err(why)) => door.turn_away(peer, &why),
@@ -171,13 +225,25 @@ async fn told_to_stop(mut stopped: watch::Receiver<bool>) {
     drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
+/// Ends when the edge was told to stop, and whoever was about to say something had the time to.
+async fn left_over(stopped: watch::Receiver<bool>) {
+    told_to_stop(stopped).await;
+    sleep(GOODBYE * 2).await;
+}
+
 /// Ends once the edge is told to stop and nothing is served on the connection. pingora closes idle
-/// ones by itself; this is for clients that do not answer its goodbye.
+/// ones by itself; this is for clients that do not answer its goodbye. What was just said may still be on
+/// its way, so that nothing must have happened for a while.
 async fn is_left_over(connection: &Connection, stopped: watch::Receiver<bool>) {
     told_to_stop(stopped).await;
-    sleep(GOODBYE).await;
-    while !connection.is_unused() {
+    let mut before = None;
+    loop {
         sleep(GOODBYE).await;
+        let now = connection.served_and_rests();
+        if now.is_some() && now == before {
+            return;
+        }
+        before = now;
     }
 }
 
@@ -201,7 +267,14 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
         // Fails only if it was set before, and it is a second old.
         drop(digest.peer_addr.set(Some(peer.into())));
         stream.set_socket_digest(digest);
-        let opened = Opened { start, is_h2: false, certificate: None, server_name: None, caller };
+        let opened = Opened {
+            start,
+            is_h2: false,
+            certificate: None,
+            server_name: None,
+            caller,
+            stopped: self.stopped.clone(),
+        };
         let Some(tls) = &self.entrance.tls else { return Ok(self.guard(stream, opened)) };
         let stream = tls.accept(stream).await.map_err(Failed::Tls)?;
         let certificate = stream.certificate();
@@ -243,6 +316,8 @@ impl<A: ServerApp + Send + Sync + 'static> Door<A> {
 
 const BREATH: Duration = Duration::from_millis(50);
 const GOODBYE: Duration = Duration::from_secs(1);
+/// More than any backlog, and no flood.
+const MOST_WAITING: usize = 4096;
 
 /// A client that vanishes without a word is noticed within two minutes, even on a silent stream.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new().with_time(Duration::from_mins(1));
@@ -260,7 +335,7 @@ mod tests {
         let cleanup = tokio::spawn(async {});
         let mut edge = Edge { address, stop, accepting, cleanup };
         edge.broken().await;
-        assert_eq!(edge.drain(Duration::from_mins(1)).await, 0);
+        assert_eq!(edge.close().await.cut().await, 0);
     }
 
     #[tokio::test]
@@ -275,6 +350,6 @@ mod tests {
         let cleanup = tokio::spawn(async {});
         let mut edge = Edge { address, stop, accepting, cleanup };
         assert!(timeout(Duration::from_millis(20), edge.broken()).await.is_err());
-        assert_eq!(edge.drain(Duration::ZERO).await, 0);
+        assert_eq!(edge.close().await.cut().await, 0);
     }
 }

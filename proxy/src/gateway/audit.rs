@@ -54,9 +54,10 @@ pub(super) fn tell(
     Decision::Answer(answer)
 }
 
-/// That a stream was ended together with its token.
+/// That a stream was ended together with its token. That we stop is no decision on anybody.
 pub(super) fn tell_end(audit: &Audit, session: &Session, exchange: &Exchange) {
-    let Some(reason) = exchange.outcome(false).why_ended().filter(|_| audit.is_on()) else {
+    let ended = exchange.outcome(false).why_ended();
+    let Some(reason) = ended.filter(|why| audit.is_on() && *why != Reason::Stopping) else {
         return;
     };
     let who = exchange.principal().zip(exchange.ruling());

@@ -83,11 +83,19 @@ pub(super) async fn answer(
     finish(&mut parts.headers, exchange);
     let head = ResponseHeader::from(parts);
     let only_head = session.req_header().method == http::Method::HEAD || body.is_empty();
+    part(session, exchange);
     session.write_response_header(Box::new(head), only_head).await?;
     if !only_head {
         session.write_response_body(Some(body), true).await?;
     }
     Ok(())
+}
+
+/// Has the client come back on another connection, if this one shall end.
+pub(super) fn part(session: &mut Session, exchange: &Exchange) {
+    if exchange.connection.as_ref().is_some_and(|connection| connection.is_ending()) {
+        session.set_keepalive(None);
+    }
 }
 
 /// Turns what the upstream says into what the client hears.

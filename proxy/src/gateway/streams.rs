@@ -8,7 +8,7 @@ use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
 use crate::exchange::Exchange;
-use crate::stream::{Changes, Events, Watch};
+use crate::stream::{Cause, Changes, Events, Watch, are_events};
 
 /// Has a stream end with its token, and not be taken for dead while it is silent.
 pub(super) fn begin(
@@ -22,6 +22,7 @@ pub(super) fn begin(
         let snapshot = Arc::clone(&exchange.snapshot);
         exchange.watch = Some(Watch::start(snapshot, standing, line, changes.clone()));
     }
+    exchange.may_end = are_events(response.status, &response.headers);
     // The frames of HTTP/2 are written where nothing can be put in between.
     if !session.is_http2() {
         let connection = exchange.connection.as_ref();
@@ -52,5 +53,21 @@ pub(super) fn go_on(exchange: &mut Exchange, piece: Option<&[u8]>, end: bool) ->
     exchange.open = None;
     // The last moment before pingora keeps the connection for others; after an error it does not.
     let ended = exchange.watch.as_ref().map_or(Ok(()), Watch::let_go);
-    ended.or_err(ErrorType::InternalError, "the token ended with the stream")
+    ended.or_err(ErrorType::InternalError, "the stream was being ended as it ended")
+}
+
+/// Has what cannot go on because we stop end as a whole stream does: the client shall come back, not
+/// wonder what is missing. Anything but events must break off, so that nobody takes a part for the whole.
+pub(super) async fn end_with_us(session: &mut Session, exchange: &mut Exchange) {
+    let cause = exchange.watch.as_ref().and_then(Watch::ended);
+    if cause != Some(Cause::Leaving) || !exchange.may_end {
+        return;
+    }
+    exchange.events = None;
+    let is_http2 = session.is_http2();
+    let downstream = session.as_downstream_mut();
+    // A client that is gone by now needs no end.
+    if downstream.finish_body().await.is_ok() && !is_http2 {
+        downstream.shutdown().await;
+    }
 }

@@ -28,7 +28,7 @@ use keys::KeyMetrics;
 use process::Process;
 use register::{counters, gauges};
 use reload::CertificateMetrics;
-pub(crate) use reload::{CertificateGauges, ReloadGauges};
+pub(crate) use reload::{CertificateGauges, ReloadGauges, UpgradeCounts};
 use requests::RequestMetrics;
 pub(crate) use requests::{Done, OpenStream};
 pub(crate) use spans::SpanCounts;
@@ -51,6 +51,7 @@ struct Metrics {
     revocations: RevocationGauges,
     traffic: Traffic,
     reloads: ReloadGauges,
+    upgrades: UpgradeCounts,
     certificates: CertificateMetrics,
     inquiries: IntCounterVec,
     shadows: IntCounterVec,
@@ -79,6 +80,7 @@ impl Recorder {
             keys: KeyMetrics::new(&all)?,
             revocations: RevocationGauges::new(&all)?,
             reloads: ReloadGauges::new(&all)?,
+            upgrades: UpgradeCounts::new(&all)?,
             certificates: CertificateMetrics::new(&all)?,
             inquiries: counters(
                 &all,
@@ -184,6 +186,11 @@ impl Recorder {
     /// What becomes of the configuration's file.
     pub(crate) fn reloads(&self) -> ReloadGauges {
         self.0.reloads.clone()
+    }
+
+    /// What becomes of attempts to let another process take over.
+    pub(crate) fn upgrades(&self) -> UpgradeCounts {
+        self.0.upgrades.clone()
     }
 
     /// The metrics of a certificate that clients are shown.

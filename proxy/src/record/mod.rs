@@ -8,7 +8,8 @@ mod refusals;
 use crate::reason::Reason;
 pub(crate) use metrics::{
     AuditCounts, CertificateGauges, Done, Format, InquiryCounts, KeyGauges, OpenStream, Recorder,
-    ReloadGauges, RevocationGauges, Sample, SpanCounts, Standing, Traffic, UpstreamCounts,
+    ReloadGauges, RevocationGauges, Sample, SpanCounts, Standing, Traffic, UpgradeCounts,
+    UpstreamCounts,
 };
 pub(crate) use names::Names;
 pub(crate) use refusals::{Refusal, Short};
@@ -20,7 +21,7 @@ pub(crate) enum Outcome {
     Answered(Reason),
     /// The upstream replied.
     Forwarded,
-    /// The upstream's stream went on until the token did not.
+    /// The upstream's stream went on until the token did not, or we.
     Ended(Reason),
     /// It ended half-way: the client left, or a connection broke.
     Broken,

@@ -37,6 +37,10 @@ impl Server {
             // Probes and scrapes shall meet the successor alone.
             Departure::Succeeded => Admin::Closed(self.admin.close().await),
         };
+        let redirect = match self.redirect {
+            Some(redirect) => Some(redirect.close().await),
+            None => None,
+        };
         let mut guests = self.gateway.close().await;
         let last_words = LAST_WORDS.min(self.shutdown_timeout / 4);
         let gone = tokio::select! {
@@ -52,7 +56,10 @@ impl Server {
         if cut > 0 {
             tracing::warn!(connections = cut, "cut at the end of shutdown_timeout");
         }
-        self.audit.finish().await;
+        if let Some(redirect) = redirect {
+            redirect.cut().await;
+        }
+        tokio::join!(self.audit.finish(), self.spans.finish());
         // A disk that hangs keeps its thread; it goes with the process.
         drop(timeout(PATIENCE, self.generations.tasks().shutdown()).await);
         let admin = match admin {

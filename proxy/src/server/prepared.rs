@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::audit::{self, CannotWrite};
 use crate::config::{Boot, Config, Rules, Tls};
@@ -88,6 +89,16 @@ pub(crate) struct CannotStart(Vec<Obstacle>);
 pub(crate) enum Obstacle {
     #[error("{0}: {1} cannot be used: {2}")]
     Bind(&'static str, SocketAddr, #[source] io::Error),
+    #[error(
+        "LISTEN_FDS: a socket at {0} was handed over, and no setting asks for one there: make listen, admin.listen or \
+         redirect.listen the same, or remove it from the .socket unit"
+    )]
+    Unasked(SocketAddr),
+    #[error(
+        "an issuer's keys or endpoint could not be had within {0:?}, and the process before this one has \
+         them; the log says why"
+    )]
+    NotReady(Duration),
     #[error("{0}")]
     Descriptors(#[from] TooFew),
     #[error("tls: {0}")]

@@ -7,43 +7,36 @@ use std::os::fd::OwnedFd;
 use socket2::{Domain, Socket, Type};
 
 use super::prepared::Obstacle;
+use crate::config::Boot;
 use crate::handover::Inherited;
 
-/// Each is kept a second time, to be handed on.
-pub(super) struct Sockets {
-    inherited: Inherited,
-    all: Vec<OwnedFd>,
+/// Bound, and nobody accepts there yet.
+pub(super) struct Listeners {
+    pub(super) gateway: TcpListener,
+    pub(super) admin: TcpListener,
+    pub(super) redirect: Option<TcpListener>,
+    /// Each a second time, to be handed on.
+    pub(super) all: Vec<OwnedFd>,
 }
 
-impl Sockets {
-    pub(super) fn of(inherited: Inherited) -> Self {
-        Self { inherited, all: Vec::new() }
-    }
-
-    /// One for the setting `key`.
-    pub(super) fn listen(
-        &mut self,
-        key: &'static str,
-        address: SocketAddr,
-    ) -> Result<TcpListener, Obstacle> {
-        let mut listen = || -> io::Result<_> {
-            let listener = match self.inherited.listener(address) {
-                Some(inherited) => inherited,
-                None => bind(address)?,
-            };
-            let again = OwnedFd::from(listener.try_clone()?);
-            Ok((listener, again))
+impl Listeners {
+    /// Where the settings say. A socket that was handed over and that none asks for is a mistake: nobody
+    /// would answer there.
+    pub(super) fn bind(boot: &Boot, mut inherited: Inherited) -> Result<Self, Obstacle> {
+        let mut all = Vec::new();
+        let mut listen = |key, address| {
+            let listener = inherited.listener(address).map_or_else(|| bind(address), Ok);
+            let both = listener.and_then(|listener| Ok((listener.try_clone()?, listener)));
+            let (again, listener) = both.map_err(|error| Obstacle::Bind(key, address, error))?;
+            all.push(again.into());
+            Ok::<_, Obstacle>(listener)
         };
-        let (listener, again) = listen().map_err(|error| Obstacle::Bind(key, address, error))?;
-        self.all.push(again);
-        Ok(listener)
-    }
-
-    /// All that listen. One that no setting asks for is a mistake: nobody would answer there.
-    pub(super) fn all(self) -> Result<Vec<OwnedFd>, Obstacle> {
-        match self.inherited.left_over() {
+        let gateway = listen("listen", boot.listen)?;
+        let admin = listen("admin.listen", boot.admin)?;
+        let redirect = boot.redirect.map(|at| listen("redirect.listen", at)).transpose()?;
+        match inherited.left_over() {
             Some(address) => Err(Obstacle::Unasked(address)),
-            None => Ok(self.all),
+            None => Ok(Self { gateway, admin, redirect, all }),
         }
     }
 }

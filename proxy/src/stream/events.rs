@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, TRANSFER_ENCODING};
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::edge::Connection;
 
@@ -21,12 +21,7 @@ impl Events {
         headers: &HeaderMap,
         connection: &Arc<Connection>,
     ) -> Option<Self> {
-        let kind = headers.get(CONTENT_TYPE)?.as_bytes().get(..EVENT_STREAM.len())?;
-        let is_stream = status == StatusCode::OK
-            && kind.eq_ignore_ascii_case(EVENT_STREAM)
-            && headers.contains_key(TRANSFER_ENCODING)
-            && !headers.contains_key(CONTENT_ENCODING);
-        is_stream.then(|| {
+        (are_events(status, headers) && headers.contains_key(TRANSFER_ENCODING)).then(|| {
             connection.begins_events();
             Self { connection: Arc::clone(connection), tail: *b".\n\n" }
         })
@@ -43,6 +38,16 @@ impl Events {
         }
         self.connection.says_events(ends_event(&self.tail));
     }
+}
+
+/// Whether this is the head of a stream of events. Such a stream may end anywhere: its readers pass over
+/// an event that is not whole, and come back for it.
+pub(crate) fn are_events(status: StatusCode, headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    let kind = kind.get(..EVENT_STREAM.len()).unwrap_or_default();
+    status == StatusCode::OK
+        && kind.eq_ignore_ascii_case(EVENT_STREAM)
+        && !headers.contains_key(CONTENT_ENCODING)
 }
 
 impl Drop for Events {

@@ -101,5 +101,7 @@ topologySpreadConstraints:
 {{- else -}}
 {{- $_ := set $settings "tls" "terminated-in-front" -}}
 {{- end -}}
+{{- /* Load balancers go on sending for a moment after the pod is told to end. */ -}}
+{{- $settings = merge $settings (dict "shutdown_delay" "5s") -}}
 {{- toYaml $settings -}}
 {{- end -}}

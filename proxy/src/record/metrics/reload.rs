@@ -4,7 +4,7 @@ use std::path::Path;
 
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Registry};
 
-use super::register::{counters, gauge, gauges};
+use super::register::{counter, counters, gauge, gauges};
 
 /// Of the configuration.
 #[derive(Clone, Debug)]
@@ -41,6 +41,23 @@ impl ReloadGauges {
     pub(crate) fn refused(&self) {
         self.refused.inc();
         self.current(false);
+    }
+}
+
+/// Of successors. Of one that serves, only its own metrics can tell.
+#[derive(Clone, Debug)]
+pub(crate) struct UpgradeCounts {
+    failed: IntCounter,
+}
+
+impl UpgradeCounts {
+    pub(super) fn new(all: &Registry) -> prometheus::Result<Self> {
+        let help = "Successors (SIGUSR2) that could not take over from this process.";
+        Ok(Self { failed: counter(all, "postern_upgrades_failed_total", help)? })
+    }
+
+    pub(crate) fn failed(&self) {
+        self.failed.inc();
     }
 }
 

@@ -87,12 +87,17 @@ fn endure(rounds: usize) {
     });
     let counts = [plain, multiplexed, streams, events].map(AtomicUsize::into_inner);
     tell(rounds, processes.len() + 1, counts);
+    leave(processes);
+    log.extend(world.log.try_iter());
+    assert!(!log.iter().any(|line| line.contains("cut at the end")), "streams had the time to end");
+}
+
+/// Waits until the older ones have gone, and ends the last.
+fn leave(mut processes: Vec<Stranger>) {
     let last = processes.pop().unwrap();
     wait_until("the others have gone", || processes.iter().all(|one| !one.runs()));
     last.signal("-TERM");
     wait_until("it has gone as well", || !last.runs());
-    log.extend(world.log.try_iter());
-    assert!(!log.iter().any(|line| line.contains("cut at the end")), "streams had the time to end");
 }
 
 /// Changes all files at once, and waits until each is in force.
@@ -163,9 +168,11 @@ impl Place {
         let room = tempfile::tempdir().unwrap();
         let fresh = Certificate::write_until(room.path(), &["mcp.example"], days);
         let own = &self.identity.certificate;
-        let believed =
-            [&own.authority, &fresh.authority].map(|path| fs::read(path).unwrap()).concat();
-        replace(&own.authority, &believed);
+        let [old, new] =
+            [&own.authority, &fresh.authority].map(|path| fs::read_to_string(path).unwrap());
+        // The last one that was believed, and this: all have one name, and clients try only so many.
+        let last = old.rfind("-----BEGIN").unwrap();
+        replace(&own.authority, format!("{}{new}", &old[last..]).as_bytes());
         replace(&own.chain, &fs::read(fresh.chain).unwrap());
         replace(&own.key, &fs::read(fresh.key).unwrap());
     }

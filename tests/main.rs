@@ -15,6 +15,7 @@ mod attack;
 mod audit;
 mod authenticate;
 mod backend;
+mod backend_tls;
 mod browser;
 mod calls;
 mod certificate;

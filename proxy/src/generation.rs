@@ -19,7 +19,7 @@ use crate::revoke::{NoList, Orders, Watcher};
 use crate::snapshot::{Live, Parts, Snapshot};
 use crate::stream::Changes;
 use crate::trust::{Minders, Trust};
-use crate::upstream::{Fleet, Pools};
+use crate::upstream::{Fleet, NotUsable, Pools, examine};
 
 /// The generation in force, and what the next one is made of.
 pub(crate) struct Generations {
@@ -66,6 +66,7 @@ impl Generations {
         if !changed.is_empty() {
             return Err(NotTaken::NeedsRestart(changed.join(", ")));
         }
+        examine(&rules.sites).await?;
         let trust = self.minders.mind(&rules.issuers, &mut self.tasks);
         let pools = self.fleet.tend(&rules.sites, &mut self.tasks);
         // The tokens of an issuer that has just come are not turned away if it answers soon.
@@ -194,6 +195,8 @@ pub(crate) enum NotTaken {
     NeedsRestart(String),
     #[error("{0}")]
     Revocations(#[from] NoList),
+    #[error("{0}")]
+    Upstream(#[from] NotUsable),
 }
 
 const FIRST_LOOK: Duration = Duration::from_secs(5);

@@ -12,6 +12,7 @@ mod introspection;
 mod issuer;
 mod proof;
 mod tls_listener;
+mod tls_relay;
 mod token_endpoint;
 mod upstream;
 mod wire;
@@ -28,6 +29,7 @@ pub(crate) use introspection::Asked;
 pub(crate) use issuer::{Claims, Issuer, Key, now};
 pub(crate) use proof::{Proof, ProofKey};
 pub(crate) use tls_listener::TlsListener;
+pub(crate) use tls_relay::TlsRelay;
 pub(crate) use upstream::{Seen, Upstream};
 pub(crate) use wire::{Response, Wire};
 pub(crate) use world::{

@@ -13,6 +13,7 @@ use super::{
 
 mod assertion;
 mod audit;
+mod backend_tls;
 mod dpop;
 mod front;
 mod issuer;

@@ -1,6 +1,7 @@
 //! The configuration, checked: holding a [`Config`] means every rule held.
 
 mod audit;
+mod backend_tls;
 mod check;
 mod condition;
 mod deny;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 pub use audit::{Audit, AuditTo};
+pub use backend_tls::BackendTls;
 pub use condition::{Claimed, Condition, OfCall, Reads};
 pub use deny::DenyList;
 pub use dpop::{Dpop, Nonces};

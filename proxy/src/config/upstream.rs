@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::BackendTls;
+
 /// Where permitted requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
@@ -12,6 +14,8 @@ pub struct Upstream {
     pub addresses: Vec<Address>,
     /// Whether they may be reached over a network.
     pub trust_network: bool,
+    /// How they are spoken to over TLS, if they are.
+    pub tls: Option<BackendTls>,
     /// How long a connection may take.
     pub connect_timeout: Duration,
     /// How long an answer may take to begin, if there is a bound.
@@ -25,11 +29,11 @@ pub struct Upstream {
 /// Where one server is, or several that share a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
-    /// Plain HTTP over TCP.
+    /// HTTP over TCP.
     Tcp(SocketAddr),
-    /// Plain HTTP over a unix socket.
+    /// HTTP over a unix socket.
     Unix(PathBuf),
-    /// Plain HTTP over TCP, at every address that the name has.
+    /// HTTP over TCP, at every address that the name has.
     Name {
         /// What is looked up.
         host: String,

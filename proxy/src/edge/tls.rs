@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 
 pub(crate) use authorities::{Authorities, listed};
 use certificate::Shown;
-pub(crate) use certificate::{Certificates, NoCertificate};
+pub(crate) use certificate::{Certificates, NoCertificate, authorities, first_expiry, pair};
 use client::Asked;
 pub(crate) use dates::{Dated, dated};
 pub(super) use stream::Secured;

@@ -76,6 +76,7 @@ pub(super) fn of(answer: &Answer, case: &Case) -> Finding {
         | Answer::BackendDown(_)
         | Answer::BackendFull(_)
         | Answer::BadGateway
+        | Answer::Untrusted(_)
         | Answer::GatewayTimeout
         | Answer::Internal => Finding::default(),
     }

@@ -112,6 +112,7 @@ impl Step {
             | Answer::BackendDown(_)
             | Answer::BackendFull(_)
             | Answer::BadGateway
+            | Answer::Untrusted(_)
             | Answer::GatewayTimeout
             | Answer::Internal => return None,
         })

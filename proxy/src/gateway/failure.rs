@@ -8,6 +8,7 @@ use crate::exchange::Exchange;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::call::Garbled;
 use crate::pipeline::framing::Misframed;
+use crate::upstream::untrusted;
 
 /// Answers with what went wrong, unless the answer has begun.
 pub(super) async fn tell(
@@ -44,6 +45,9 @@ fn answer(error: &Error, exchange: &Exchange) -> Option<Answer> {
     match error.esource() {
         ErrorSource::Upstream if is_out_of_reach(kind) && waits_for_its_own(exchange) => {
             Some(Answer::BackendDown(None))
+        }
+        ErrorSource::Upstream if untrusted(error).is_some() => {
+            untrusted(error).map(Answer::Untrusted)
         }
         ErrorSource::Upstream if timed_out => Some(Answer::GatewayTimeout),
         ErrorSource::Upstream => Some(Answer::BadGateway),

@@ -3,6 +3,7 @@
 mod misframed;
 mod preflight;
 mod unplaced;
+mod untrusted;
 
 use bytes::Bytes;
 use http::response::Builder;
@@ -20,6 +21,7 @@ use super::proof::{ROOM_AFTER, Unproven};
 use super::session::UnknownSession;
 use super::token::Principal;
 use crate::reason::Reason;
+pub use untrusted::Untrusted;
 
 /// One variant per reply that a client can see.
 #[derive(Debug)]
@@ -78,6 +80,8 @@ pub enum Answer {
     BackendDown(Option<Forbidden>),
     /// 503: all servers have as much to do as they may.
     BackendFull(Option<Forbidden>),
+    /// The upstream is not who it should be.
+    Untrusted(Untrusted),
     /// The upstream cannot be reached.
     BadGateway,
     /// The upstream did not answer in time.
@@ -149,7 +153,7 @@ impl Answer {
             Self::ForeignOrigin => plain(reply, "forbidden_origin", FOREIGN_ORIGIN),
             Self::ForeignHost => plain(reply, "misdirected_request", FOREIGN_HOST),
             Self::Ambiguous => plain(reply, "invalid_request", AMBIGUOUS),
-            Self::BadGateway => plain(reply, "bad_gateway", UNREACHABLE),
+            Self::Untrusted(_) | Self::BadGateway => plain(reply, "bad_gateway", UNREACHABLE),
             Self::GatewayTimeout => plain(reply, "gateway_timeout", UNANSWERED),
             Self::Internal => plain(reply, "server_error", "the gateway failed"),
         }
@@ -185,6 +189,7 @@ impl Answer {
             Self::Misframed(why) => why.reason(),
             Self::BackendDown(_) => Reason::BackendDown,
             Self::BackendFull(_) => Reason::BackendFull,
+            Self::Untrusted(why) => why.reason(),
             Self::BadGateway => Reason::BadGateway,
             Self::GatewayTimeout => Reason::GatewayTimeout,
             Self::Internal => Reason::Internal,
@@ -232,7 +237,7 @@ impl Answer {
             Self::UnknownSession(_) | Self::NotFound => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Misframed(why) => misframed::status(*why),
-            Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::Untrusted(_) | Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }

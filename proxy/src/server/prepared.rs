@@ -16,6 +16,7 @@ use crate::outbound::{CannotFetch, Outbound};
 use crate::pipeline::proof::Ledger;
 use crate::record::Recorder;
 use crate::revoke::{NoList, Watcher};
+use crate::upstream::{NotUsable, examine};
 
 /// Made, and good; nothing is bound and nobody was asked.
 pub(crate) struct Prepared {
@@ -37,6 +38,7 @@ impl Prepared {
         obstacles.none(descriptors::make_room(&boot.limits));
         let tls = obstacles.none(tls(&boot.tls, &recorder));
         obstacles.none(audit::examine(boot.audit.as_ref()));
+        obstacles.none(examine(&rules.sites).await);
         let outbound = obstacles.none(Outbound::new(&boot.outbound));
         let makings = Makings::new(&boot.limits, &rules, &recorder, ledger).await;
         let makings = obstacles.none(makings);
@@ -105,6 +107,8 @@ pub(crate) enum Obstacle {
     Certificate(#[from] NoCertificate),
     #[error("{0}")]
     Revocations(#[from] NoList),
+    #[error("{0}")]
+    Upstream(#[from] NotUsable),
     #[error("{0}")]
     Audit(#[from] CannotWrite),
     #[error("{0}")]

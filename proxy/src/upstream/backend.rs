@@ -14,6 +14,7 @@ use pingora_core::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy};
 
 use super::dial::Dial;
 use super::health::{Failure, Health};
+use super::secure::Secure;
 use crate::config::{Address, Upstream};
 use crate::pipeline::session::BackendTag;
 use crate::record::UpstreamCounts;
@@ -43,6 +44,7 @@ pub(crate) struct Backend {
     tag: BackendTag,
     host: HeaderValue,
     peer: HttpPeer,
+    secure: Option<Arc<Secure>>,
     /// Requests that it may have open.
     most: u32,
     open: AtomicU32,
@@ -56,12 +58,14 @@ impl Backend {
         place: Place,
         address: &Address,
         upstream: &Upstream,
+        secure: Option<Arc<Secure>>,
         body_timeout: Duration,
         counts: UpstreamCounts,
     ) -> Result<Self> {
+        let (tls, name) = (secure.is_some(), server_name(address, upstream));
         let mut peer = match &place {
-            Place::Tcp(address) => HttpPeer::new(*address, false, String::new()),
-            Place::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), false, String::new())?,
+            Place::Tcp(address) => HttpPeer::new(*address, tls, name),
+            Place::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), tls, name)?,
         };
         let dial = Dial { patience: upstream.connect_timeout, counts: counts.clone() };
         peer.options.custom_l4 = Some(Arc::new(dial));
@@ -76,6 +80,7 @@ impl Backend {
             name: address.to_string().into(),
             place,
             peer,
+            secure,
             most: upstream.open_requests.unwrap_or(u32::MAX),
             open: AtomicU32::new(0),
             health: Health::default(),
@@ -105,7 +110,11 @@ impl Backend {
 
     /// How pingora connects to it.
     pub(crate) fn peer(&self) -> HttpPeer {
-        self.peer.clone()
+        let mut peer = self.peer.clone();
+        if let Some(secure) = &self.secure {
+            secure.dress(&mut peer);
+        }
+        peer
     }
 
     /// Requests that it has open.
@@ -165,6 +174,16 @@ impl Backend {
     }
 }
 
+/// What it must have a certificate for. pingora would believe anybody if there were none.
+pub(crate) fn server_name(address: &Address, upstream: &Upstream) -> String {
+    let written = upstream.tls.as_ref().and_then(|tls| tls.server_name.clone());
+    written.unwrap_or_else(|| match address {
+        Address::Tcp(address) => address.ip().to_string(),
+        Address::Name { host, .. } => host.clone(),
+        Address::Unix(_) => NOBODY.to_owned(),
+    })
+}
+
 /// A backend on this machine expects to be called by a local name, and one that was named by its own.
 fn host(address: &Address) -> HeaderValue {
     match address {
@@ -210,5 +229,7 @@ impl Drop for Hold {
 }
 
 const LOCALHOST: HeaderValue = HeaderValue::from_static("localhost");
+/// No certificate is for it.
+const NOBODY: &str = "nobody.invalid";
 /// Below the five seconds after which common servers close: a request must not meet that close.
 const IDLE: Duration = Duration::from_secs(4);

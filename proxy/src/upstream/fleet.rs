@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use super::backend::{Backend, Place};
 use super::keeper::{about, keep};
 use super::pool::Pool;
 use super::prober::Prober;
+use super::secure::{Secure, Wardrobe};
 use crate::config::{Address, Site, Upstream, is_loopback};
 use crate::record::{Recorder, Standing};
 
@@ -123,6 +125,7 @@ struct Harbour {
     workshop: Arc<Workshop>,
     /// Of each address that is written: which servers it stands for, and who keeps each.
     moorings: Vec<Mooring>,
+    secure: Option<Arc<Secure>>,
     keepers: JoinSet<()>,
 }
 
@@ -142,8 +145,15 @@ impl Harbour {
             pool: Arc::new(Pool::new(upstream, Vec::new())),
             workshop: Arc::clone(workshop),
             moorings: upstream.addresses.iter().map(moor).collect(),
+            secure: None,
             keepers: JoinSet::new(),
         };
+        harbour.secure = upstream.tls.as_ref().map(|tls| {
+            let gauges = |file: &Path| workshop.recorder.certificate(file);
+            let (secure, wardrobe) = Wardrobe::open(tls, gauges);
+            harbour.keepers.spawn(wardrobe.run());
+            secure
+        });
         for index in 0..harbour.moorings.len() {
             let place = match upstream.addresses.get(index) {
                 Some(Address::Tcp(address)) => Place::Tcp(*address),
@@ -227,7 +237,7 @@ impl Harbour {
 
     /// From now on these; those that were there before stay as they are.
     fn moor(&mut self, index: usize, places: Vec<Place>) {
-        let Self { pool, workshop, moorings, keepers } = self;
+        let Self { pool, workshop, moorings, secure, keepers } = self;
         let Some(mooring) = moorings.get_mut(index) else { return };
         let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut mooring.kept)
             .into_iter()
@@ -246,6 +256,7 @@ impl Harbour {
                 place,
                 &mooring.address,
                 &pool.upstream,
+                secure.clone(),
                 workshop.body_timeout,
                 counts,
             );

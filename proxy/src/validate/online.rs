@@ -7,12 +7,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use chrono::DateTime;
 use http::HeaderValue;
 use jsonwebtoken::Algorithm;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::summary::algorithms;
 use super::{Finding, Grade};
-use crate::config::{Address, Site, Source, Tls};
+use crate::config::{Address, Site, Source, Tls, Upstream};
 use crate::edge::tls::{Dated, NoCertificate, dated, listed};
 use crate::holder::KeyHolder;
 use crate::introspect::ask_once;
@@ -20,6 +21,7 @@ use crate::outbound::Outbound;
 use crate::pipeline::token::Inquiry;
 use crate::refresh::look_once;
 use crate::server::Prepared;
+use crate::upstream::{handshake, server_name};
 
 /// Tells of each check as soon as it is done.
 pub(crate) async fn check(prepared: &Prepared, mut tell: impl FnMut(Finding)) {
@@ -30,7 +32,7 @@ pub(crate) async fn check(prepared: &Prepared, mut tell: impl FnMut(Finding)) {
     }
     for site in &prepared.rules.sites {
         for address in &site.upstream.addresses {
-            tell(backend(address, site.upstream.connect_timeout).await);
+            tell(backend(address, &site.upstream).await);
         }
     }
     if let Tls::Here { shown, others, clients } = &prepared.boot.tls {
@@ -114,22 +116,31 @@ fn clock(subject: &str, date: &HeaderValue, began: Duration, took: Duration) -> 
     })
 }
 
-async fn backend(address: &Address, patience: Duration) -> Finding {
+async fn backend(address: &Address, upstream: &Upstream) -> Finding {
     let subject = format!("upstream {address}");
     let dial = async {
         match address {
-            Address::Tcp(address) => TcpStream::connect(address).await.map(drop),
-            Address::Unix(path) => UnixStream::connect(path).await.map(drop),
+            Address::Tcp(at) => greet(TcpStream::connect(at).await?, address, upstream).await,
+            Address::Unix(path) => greet(UnixStream::connect(path).await?, address, upstream).await,
             Address::Name { host, port } => {
-                TcpStream::connect((host.as_str(), *port)).await.map(drop)
+                greet(TcpStream::connect((host.as_str(), *port)).await?, address, upstream).await
             }
         }
     };
-    let dialled = timeout(patience, dial).await;
+    let dialled = timeout(upstream.connect_timeout, dial).await;
     match dialled.unwrap_or_else(|late| Err(io::Error::from(late))) {
         Ok(()) => Finding::new(Grade::Good, subject, "it can be connected to"),
         Err(error) => Finding::new(Grade::Bad, subject, error.to_string()),
     }
+}
+
+async fn greet(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: &Address,
+    upstream: &Upstream,
+) -> io::Result<()> {
+    let Some(tls) = &upstream.tls else { return Ok(()) };
+    handshake(tls, &server_name(address, upstream), stream).await
 }
 
 fn certificates(setting: &str, path: &Path) -> Vec<Finding> {

@@ -769,3 +769,33 @@ fn plain_http_is_led_to_https_from_an_address_of_its_own() {
     let message = Config::parse(&plain).unwrap_err().to_string();
     assert!(message.contains("nowhere to lead clients"), "{message}");
 }
+
+#[test]
+fn a_backend_over_tls_has_a_name_and_an_authority() {
+    let with =
+        |address: &str, tls: &str| format!("upstream:\n  address: {address}\n  tls: {{{tls}}}");
+    let from = "upstream:\n  address: unix:/run/backend.sock";
+    let tls = |address: &str, tls: &str| {
+        let config = Config::parse(&GOOD.replace(from, &with(address, tls))).unwrap();
+        config.rules.sites[0].upstream.tls.clone().unwrap()
+    };
+    let named = tls("unix:/b", "ca_file: c, server_name: backend.example");
+    assert_eq!(named.server_name.as_deref(), Some("backend.example"));
+    assert_eq!(tls("127.0.0.1:1", "ca_file: c").shown, None);
+    // It takes nobody else's word, and nobody reads what it is told.
+    assert!(tls("192.0.2.1:1", "ca_file: c, certificate: a, key: b").shown.is_some());
+    let refused =
+        |address: &str, more: &str, line, key| refuses(from, &with(address, more), line, key);
+    refused("unix:/b", "ca_file: c", 10, "upstream.tls");
+    refused("192.0.2.1:1", "ca_file: c", 9, "upstream.address");
+    refused("127.0.0.1:1", "server_name: a.example", 10, "upstream.tls.ca_file");
+    refused("127.0.0.1:1", "ca_file: c, certificate: a", 10, "upstream.tls.key");
+    for odd in ["a_b.example", "'*.example'", "'a.example:1'", "''"] {
+        refused(
+            "127.0.0.1:1",
+            &format!("ca_file: c, server_name: {odd}"),
+            10,
+            "upstream.tls.server_name",
+        );
+    }
+}

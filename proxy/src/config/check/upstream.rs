@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::value;
+use super::{backend_tls, value};
 use crate::config::file::Section;
 use crate::config::invalid::Wrong;
 use crate::config::{Address, Check, Upstream, units};
@@ -18,13 +18,24 @@ pub(super) fn upstream(root: &mut Section<'_>) -> Option<Upstream> {
     let answer_timeout = section.optional("answer_timeout", units::duration_or_off);
     let open_requests = section.optional("open_requests", units::count_or_off);
     let check = section.section("check").map(check);
+    let tls = backend_tls::tls(&mut section);
     let addresses = addresses?;
+    let is_unnamed = tls.as_ref().is_some_and(|tls| tls.server_name.is_none());
+    if is_unnamed && addresses.iter().any(|at| matches!(at, Address::Unix(_))) {
+        let reason = "a unix socket has no name that a certificate could be for";
+        let fix = "write the name of the backend's certificate as upstream.tls.server_name";
+        section.wrong("tls", None, Wrong::new(reason, fix));
+    }
+    // A backend that knows us takes nobody else's word.
+    let is_known = tls.as_ref().map_or(section.had("tls"), |tls| tls.shown.is_some());
+    let trust_network = trust_network || is_known;
     if !trust_network {
         tell_of_networks(&section, &addresses)?;
     }
     Some(Upstream {
         addresses,
         trust_network,
+        tls,
         connect_timeout: connect_timeout.unwrap_or(CONNECT),
         answer_timeout: answer_timeout.flatten(),
         open_requests: open_requests.flatten(),
@@ -58,7 +69,8 @@ fn tell_of_networks(section: &Section<'_>, addresses: &[Address]) -> Option<()> 
     let reason = "the caller's identity would cross a network unprotected, where anybody \
                   could send the backend an identity of their own";
     let fix = "use a unix socket or a loopback address; if only this proxy can reach that \
-               address, say so with upstream.trust_network: true";
+               address, say so with upstream.trust_network: true; or show the backend a certificate \
+               (upstream.tls)";
     let wrong = Wrong::new(reason, fix);
     match addresses {
         [_] => section.wrong("address", section.written("address"), wrong),

@@ -14,9 +14,8 @@ use rustls::server::danger::ClientCertVerifier;
 use tokio::time::sleep;
 use x509_parser::prelude::{CertificateRevocationList, FromDer as _};
 
-use super::certificate::{NoCertificate, Shown, chain, read, told};
+use super::certificate::{NoCertificate, Shown, authorities, first_expiry, read, told};
 use super::client::Asked;
-use super::dates::Dated;
 use super::{Sessions, Terms, config};
 use crate::config::{ClientCertificates, Clients};
 use crate::files::{Settling, Watched};
@@ -180,14 +179,11 @@ fn believe(
         let path = file.watched.path();
         expiries.push(match file.kind {
             Kind::Authorities => {
-                let all = chain(path, content)?;
-                let ends = all.iter().filter_map(|der| Dated::read(der)).map(|it| it.not_after);
-                let first = ends.min().unwrap_or(0);
-                for der in all {
+                for der in authorities(path, content)? {
                     let added = roots.add(der);
                     added.map_err(|error| NoCertificate::Authority(path.to_owned(), error))?;
                 }
-                first
+                first_expiry(content).unwrap_or(0)
             }
             Kind::Revoked => {
                 let read = parse(path, content)?;

@@ -13,6 +13,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
 use rustls::server::{ClientHello, ResolvesServerCert, VerifierBuilderError};
 use rustls::sign::CertifiedKey;
+use rustls::{CertificateError, RootCertStore};
 use tokio::time::sleep;
 
 use super::dates::Dated;
@@ -151,6 +152,47 @@ fn named(
     Ok(Named { certified: Arc::new(certified), leaf })
 }
 
+/// The chain, leaf first, and the key, which belong together and which any reader can take apart.
+pub(crate) fn pair(
+    chain_file: (&Path, &[u8]),
+    key_file: (&Path, &[u8]),
+) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), NoCertificate> {
+    let chain = readable(chain_file.0, chain(chain_file.0, chain_file.1)?)?;
+    certified(chain_file, key_file, &aws_lc_rs::default_provider())?;
+    let key = PrivateKeyDer::from_pem_slice(key_file.1)
+        .map_err(|error| NoCertificate::Pem(key_file.0.to_owned(), error))?;
+    Ok((chain, key))
+}
+
+/// Certificates that others can have signed theirs with.
+pub(crate) fn authorities(
+    path: &Path,
+    pem: &[u8],
+) -> Result<Vec<CertificateDer<'static>>, NoCertificate> {
+    let all = readable(path, chain(path, pem)?)?;
+    let mut roots = RootCertStore::empty();
+    for der in &all {
+        let added = roots.add(der.clone());
+        added.map_err(|error| NoCertificate::Authority(path.to_owned(), error))?;
+    }
+    Ok(all)
+}
+
+fn readable(
+    path: &Path,
+    all: Vec<CertificateDer<'static>>,
+) -> Result<Vec<CertificateDer<'static>>, NoCertificate> {
+    let is_readable = |der: &CertificateDer<'_>| Dated::read(der).is_some();
+    let odd = || NoCertificate::Authority(path.to_owned(), CertificateError::BadEncoding.into());
+    if all.iter().all(is_readable) { Ok(all) } else { Err(odd()) }
+}
+
+/// When the first of them expires, since 1970.
+pub(crate) fn first_expiry(pem: &[u8]) -> Option<i64> {
+    let all = CertificateDer::pem_slice_iter(pem).filter_map(Result::ok);
+    all.filter_map(|der| Dated::read(&der)).map(|it| it.not_after).min()
+}
+
 fn certified(
     (chain_path, pem): (&Path, &[u8]),
     (key_path, key): (&Path, &[u8]),
@@ -192,7 +234,7 @@ pub(crate) enum NoCertificate {
     Empty(PathBuf),
     #[error("{path} and its key do not belong together: {1}", path = .0.display())]
     Mismatch(PathBuf, #[source] rustls::Error),
-    #[error("{path}: a certificate in it is no authority's: {1}", path = .0.display())]
+    #[error("{path}: a certificate in it cannot be used: {1}", path = .0.display())]
     Authority(PathBuf, #[source] rustls::Error),
     #[error("{path}: it holds no list of revoked certificates that can be read", path = .0.display())]
     NoList(PathBuf),

@@ -39,13 +39,14 @@ impl Default for LogLevels {
 }
 
 /// The modules that have something to say.
-pub const LOGGING_MODULES: [&str; 16] = [
+pub const LOGGING_MODULES: [&str; 17] = [
     "audit",
     "cli",
     "dev",
     "edge",
     "front",
     "gateway",
+    "handover",
     "inject",
     "introspect",
     "record",

@@ -113,6 +113,7 @@ fn every_test_that_the_security_page_names_exists() {
         "tests/attack",
         "tests/e2e",
         "tests/front",
+        "tests/front/facade",
         "tests/front/login",
         "proxy/src/config",
         "proxy/src/pipeline/tests",

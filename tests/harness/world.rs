@@ -259,10 +259,8 @@ pub(crate) fn listening(log: &Receiver<String>) -> [SocketAddr; 2] {
             }
             Ok(_) => (),
             Err(_) if line.contains(" listening gateway=") => {
-                let mut words = line.split(['=', ' ']).rev().step_by(2);
-                let mut address = || words.next().unwrap().parse().unwrap();
-                let admin = address();
-                return [address(), admin];
+                let said = |key: &str| line.split(' ').find_map(|word| word.strip_prefix(key));
+                return ["gateway=", "admin="].map(|key| said(key).unwrap().parse().unwrap());
             }
             Err(_) if line.contains(" INFO ") => (),
             Err(error) => panic!("the proxy did not start: {line} ({error})"),

@@ -1,5 +1,6 @@
 //! The same tools for clients that speak no MCP: `/api/v1`.
 
+mod object;
 mod openapi;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::backend::Backend;
 use crate::caller::{Caller, Identity};
 use crate::offer::{Offer, ScopeMissing};
 use crate::tools::{calculate::Task, echo::Heard, get_timestamp::Wish, scope_of};
+use object::Object;
 
 /// For whoever was let in.
 pub(crate) fn routes(offer: Arc<Offer>, most_bytes: usize) -> Router {
@@ -38,7 +40,7 @@ const TOOLS: [(&str, &str); 3] =
     [("echo", "echo"), ("get_timestamp", "timestamp"), ("calculate", "calculate")];
 
 type Who = Extension<Identity>;
-type Body<T> = Result<Json<T>, JsonRejection>;
+type Body<T> = Result<Json<Object<T>>, JsonRejection>;
 
 async fn me(Extension(identity): Who) -> Json<Value> {
     Json(json!({
@@ -115,7 +117,7 @@ fn call<I, O: Serialize>(
     if let Err(missing) = offer.admit(&Caller::Verified(identity), name) {
         return forbid(&missing);
     }
-    let Json(input) = match body {
+    let Json(Object(input)) = match body {
         Ok(input) => input,
         Err(refused) => return refuse(refused.status(), &refused.body_text()),
     };

@@ -8,6 +8,7 @@ use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::given::given;
 use super::scope::needs;
 use crate::backend::Backend;
 
@@ -46,7 +47,7 @@ pub(crate) struct Task {
     #[schemars(length(min = 1, max = MOST_OPERANDS))]
     operands: Vec<f64>,
     /// To how many digits after the point the result is rounded; otherwise it is not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     #[schemars(with = "u8", range(max = MOST_DIGITS), extend("format" = "int32"))]
     precision: Option<u8>,
 }

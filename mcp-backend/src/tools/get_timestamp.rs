@@ -10,6 +10,7 @@ use rmcp::{tool, tool_router};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::given::given;
 use super::scope::needs;
 use super::text::Text;
 use crate::backend::Backend;
@@ -45,16 +46,17 @@ pub(crate) struct Wish {
     /// How to write it, in the placeholders of strftime; otherwise like
     /// `2026-11-20 12:00:00 UTC`.
     #[schemars(extend("type" = "string"))]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     format: Option<Text<128>>,
     /// An IANA time zone like Europe/Madrid; otherwise UTC.
     #[schemars(extend("type" = "string"))]
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     timezone: Option<Text<64>>,
     /// Whether to add the seconds since 1970.
     include_epoch: bool,
     /// A unit in which to add how long ago that was, which is none at all.
     #[schemars(with = "Unit")]
+    #[serde(deserialize_with = "given")]
     relative: Option<Unit>,
 }
 

@@ -1,5 +1,6 @@
 //! What this server can do: one file a tool, and one line in the list below.
 
+mod given;
 mod scope;
 mod text;
 

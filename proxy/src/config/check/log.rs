@@ -37,10 +37,8 @@ fn level(text: &str) -> Checked<LevelFilter> {
         "warn" => Ok(LevelFilter::WARN),
         "info" => Ok(LevelFilter::INFO),
         "debug" => Ok(LevelFilter::DEBUG),
-        _ => {
-            let reason = format!("no such level: {text:?}");
-            Err(Wrong::new(reason, "write error, warn, info, debug or off"))
-        }
+        // Not which: it may be what a reference stands for.
+        _ => Err(Wrong::new("there is no such level", "write error, warn, info, debug or off")),
     }
 }
 
@@ -53,7 +51,7 @@ fn module(text: &str) -> Checked<&'static str> {
         Some(near) => format!("write {near}"),
         None => format!("these log: {}", LOGGING_MODULES.join(", ")),
     };
-    Err(Wrong::new(format!("no module {text:?} logs anything"), fix))
+    Err(Wrong::new("no module of that name logs anything", fix))
 }
 
 #[cfg(test)]
@@ -77,22 +75,18 @@ mod tests {
     #[test]
     fn what_says_nothing_is_refused_in_words() {
         for (written, reason, fix) in [
-            ("loud", "no such level: \"loud\"", "write error, warn, info, debug or off"),
-            ("", "no such level: \"\"", "write error, warn, info, debug or off"),
-            ("info,", "no such level: \"\"", "write error, warn, info, debug or off"),
+            ("loud", "there is no such level", "write error, warn, info, debug or off"),
+            ("", "there is no such level", "write error, warn, info, debug or off"),
+            ("info,", "there is no such level", "write error, warn, info, debug or off"),
             (
                 "info,debug",
                 "two levels, neither of them of a module",
                 "write one, then module=level for others",
             ),
-            ("egde=debug", "no module \"egde\" logs anything", "write edge"),
-            ("edge=loud", "no such level: \"loud\"", "write error, warn, info, debug or off"),
+            ("egde=debug", "no module of that name logs anything", "write edge"),
+            ("edge=loud", "there is no such level", "write error, warn, info, debug or off"),
             ("edge=info,edge=debug", "edge is named twice", "keep one of the two"),
-            (
-                "edge=info=debug",
-                "no such level: \"info=debug\"",
-                "write error, warn, info, debug or off",
-            ),
+            ("edge=info=debug", "there is no such level", "write error, warn, info, debug or off"),
         ] {
             let (wrong, right) = (levels(written).unwrap_err(), Wrong::new(reason, fix));
             assert_eq!(format!("{wrong:?}"), format!("{right:?}"), "{written}");

@@ -10,12 +10,13 @@ ALL := --workspace --all-features
 FUZZ ?= token jose jwks config proof path headers forwarding call
 FUZZ_SECONDS ?= 600
 
-.PHONY: help run check test bench fuzz deny release static sbom deb cmake counterparts
+.PHONY: help run check test test-keycloak bench fuzz deny release static sbom deb cmake counterparts
 
 help:
 	@echo 'make run     see it work: gateway, backend and identity provider on this machine'
 	@echo 'make test    everything: unit and behaviour tests, and the real counterparts'
 	@echo 'make check   the fast one: format, lints, documentation, unit tests'
+	@echo 'make test-keycloak  what deploy/ has for Keycloak, with a real one (needs Java and Maven)'
 	@echo 'make bench   decision times, and CPU time per request beside other proxies'
 	@echo 'make fuzz    look for inputs that break what must hold (needs rustup with nightly, and cargo-fuzz)'
 	@echo 'make release the binaries to ship: target/release/postern and mcp-backend'
@@ -39,6 +40,11 @@ check: cmake
 test: cmake counterparts
 	$(CARGO) build $(ALL)
 	$(CARGO) test $(ALL)
+
+# Not part of `test`: Keycloak is 170 MB, and nobody needs Java for the rest.
+test-keycloak: cmake counterparts
+	$(CARGO) build $(ALL)
+	tests/deploy/keycloak.sh target/debug
 
 bench: cmake
 	benches/prepare.sh

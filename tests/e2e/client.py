@@ -10,6 +10,7 @@ import logging
 import ssl
 import sys
 from html.parser import HTMLParser
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from urllib.parse import parse_qs, urljoin, urlsplit
 
 import anyio
@@ -17,7 +18,11 @@ import httpx2
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+from mcp.shared.auth import (
+    AuthorizationCodeResult,
+    OAuthClientInformationFull,
+    OAuthClientMetadata,
+)
 
 USER = "alice"
 # Nothing listens there: the browser stops when it is sent to this address.
@@ -25,11 +30,10 @@ CALLBACK = "http://127.0.0.1/callback"
 TIMEOUT_SECONDS = 60
 
 
-async def visit(
-    url: str, mode: str, teams: str | None, trust: ssl.SSLContext, journal: "Journal"
-) -> dict[str, object]:
+async def visit(given: argparse.Namespace, trust: ssl.SSLContext, journal: "Journal") -> dict[str, object]:
     """The whole dance; what came of it."""
-    browser = Browser(trust)
+    url, mode, teams = given.url, given.mode, given.teams
+    browser = Browser(trust, given.user)
     auth = OAuthClientProvider(
         server_url=url,
         client_metadata=OAuthClientMetadata(
@@ -37,7 +41,7 @@ async def visit(
             redirect_uris=[CALLBACK],
             token_endpoint_auth_method="none",
         ),
-        storage=Memory(),
+        storage=Memory(given.client_id),
         redirect_handler=browser.open,
         callback_handler=browser.answer,
     )
@@ -96,11 +100,13 @@ class Journal:
 
 
 class Memory:
-    """A token store that starts empty, so that the client has to register and ask."""
+    """A token store that starts empty, so that the client has to register, unless it is known, and ask."""
 
-    def __init__(self) -> None:
+    def __init__(self, client_id: str | None) -> None:
         self.tokens = None
-        self.client_info = None
+        self.client_info = client_id and OAuthClientInformationFull(
+            client_id=client_id, redirect_uris=[CALLBACK], token_endpoint_auth_method="none"
+        )
 
     async def get_tokens(self):
         return self.tokens
@@ -118,23 +124,32 @@ class Memory:
 class Browser:
     """Follows redirects, signs in, consents to everything, and stops at the callback."""
 
-    def __init__(self, trust: ssl.SSLContext) -> None:
+    def __init__(self, trust: ssl.SSLContext, user: str = USER, callback: str = CALLBACK) -> None:
         self.trust = trust
+        self.user = user
+        self.awaited = callback
         self.callback = ""
 
     async def open(self, url: str) -> None:
-        http = httpx2.AsyncClient(verify=self.trust, timeout=TIMEOUT_SECONDS, trust_env=False)
+        # As browsers have it, what comes from this machine is as good as what comes by TLS.
+        trusting = DefaultCookiePolicy(secure_protocols=("https", "http"))
+        http = httpx2.AsyncClient(
+            verify=self.trust,
+            timeout=TIMEOUT_SECONDS,
+            trust_env=False,
+            cookies=CookieJar(trusting),
+        )
         async with http:
             page = await http.get(url)
             for _ in range(20):
                 if page.has_redirect_location:
                     target = urljoin(str(page.url), page.headers["location"])
-                    if target.startswith(CALLBACK):
+                    if target.startswith(self.awaited):
                         self.callback = target
                         return
                     page = await http.get(target)
                 else:
-                    form = Form(page)
+                    form = Form(page, self.user)
                     page = await http.request(form.method, form.action, data=form.fields)
         raise RuntimeError(f"the login led nowhere: still at {page.url}")
 
@@ -150,9 +165,11 @@ class Browser:
 
 
 class Form(HTMLParser):
-    """The form of a page, filled in by a person called alice."""
+    """The form of a page, filled in by a person whose password is the name, and sent by its first button."""
 
-    def __init__(self, page: httpx2.Response) -> None:
+    def __init__(self, page: httpx2.Response, user: str) -> None:
+        self.user = user
+        self.pressed = False
         super().__init__()
         self.action = str(page.url)
         self.method = ""
@@ -167,8 +184,13 @@ class Form(HTMLParser):
             self.action = urljoin(self.action, attributes.get("action", ""))
             self.method = attributes.get("method", "get").upper()
         elif tag == "input" and "name" in attributes:
-            typed = attributes.get("type") in ("text", "password")
-            self.fields[attributes["name"]] = USER if typed else attributes.get("value", "")
+            kind = attributes.get("type")
+            if kind == "submit":
+                if self.pressed:
+                    return
+                self.pressed = True
+            typed = kind in ("text", "password")
+            self.fields[attributes["name"]] = self.user if typed else attributes.get("value", "")
 
 
 def reasons(error: BaseException) -> list[str]:
@@ -183,6 +205,8 @@ def main() -> int:
     parser.add_argument("--url", required=True)
     parser.add_argument("--ca", required=True, help="PEM file, the only authority that is trusted")
     parser.add_argument("--mode", choices=["auto", "legacy"], default="auto")
+    parser.add_argument("--user", default=USER, help="who signs in")
+    parser.add_argument("--client-id", help="be this one, and do not register")
     parser.add_argument("--teams", help="post here, then ask for otus_teams")
     arguments = parser.parse_args()
     journal = Journal()
@@ -192,7 +216,7 @@ def main() -> int:
     async def visit_in_time() -> dict[str, object]:
         trust = ssl.create_default_context(cafile=arguments.ca)
         with anyio.move_on_after(TIMEOUT_SECONDS):
-            return await visit(arguments.url, arguments.mode, arguments.teams, trust, journal)
+            return await visit(arguments, trust, journal)
         raise TimeoutError(f"not done after {TIMEOUT_SECONDS} s")
 
     try:

@@ -18,6 +18,7 @@ mod rust;
 mod shell;
 mod status;
 mod tour;
+mod websocket;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

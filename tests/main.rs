@@ -65,3 +65,4 @@ mod traces;
 mod upgrade;
 mod upstreams;
 mod validate;
+mod websocket;

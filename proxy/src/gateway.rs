@@ -12,6 +12,7 @@ mod log;
 mod place;
 mod streams;
 mod trace;
+mod upgrade;
 mod upward;
 
 use std::os::fd::RawFd;
@@ -146,8 +147,8 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<Box<HttpPeer>> {
         exchange.times.asked.get_or_insert_with(Instant::now);
-        exchange.permit()?;
-        Ok(Box::new(exchange.backend()?.peer()))
+        let may_switch = exchange.permit()?.handshake().is_some();
+        Ok(Box::new(exchange.backend()?.peer(may_switch)))
     }
 
     fn fail_to_connect(
@@ -202,7 +203,10 @@ impl ProxyHttp for Gateway {
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
-        if response.status.is_informational() {
+        if upgrade::is_wanted(response) {
+            upgrade::begin(session, response, exchange)?;
+            place::answered(exchange)?;
+        } else if response.status.is_informational() {
             exchange.count_early_head()?;
         } else {
             place::answered(exchange)?;
@@ -232,12 +236,15 @@ impl ProxyHttp for Gateway {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         end: bool,
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.permit()?;
+        if session.was_upgraded() {
+            return Ok(());
+        }
         place::goes_on(exchange);
         if let Some(read) = &exchange.body {
             *body = Some(read.clone());

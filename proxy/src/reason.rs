@@ -88,6 +88,7 @@ reasons! {
     HeadTooLarge = "head_too_large",
     BodyTooLarge = "body_too_large",
     RepeatedHeader = "repeated_header",
+    BadHandshake = "bad_handshake",
     Torn = "torn",
     TooSlow = "too_slow",
 

@@ -6,6 +6,7 @@ mod fleet;
 mod health;
 mod keeper;
 mod patience;
+mod patient;
 mod pool;
 mod prober;
 mod secure;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Scope;
-use super::condition::{Claimed, Condition};
+use super::condition::{Claimed, Condition, OfCall};
 
 /// The rules of one resource, besides the scopes that all its requests need.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,16 @@ impl Policy {
             Over::Targets(targets) => targets.tools.as_slice(),
             Over::Everything | Over::Methods(_) => &[],
         })
+    }
+
+    /// Whether anything depends on what a request calls.
+    pub fn reads_calls(&self) -> bool {
+        let rules = || self.allow.iter().chain(&self.deny);
+        let needs = self.scopes.iter().map(|need| &need.over);
+        let mut overs = needs.chain(rules().map(|rule| &rule.over));
+        let mut conditions = rules().flat_map(|rule| &rule.when);
+        overs.any(|over| *over != Over::Everything)
+            || conditions.any(|condition| condition.reads().call != OfCall::Nothing)
     }
 
     /// What of a token must be kept for its conditions.

@@ -22,6 +22,8 @@ pub struct Site {
     pub hosts: Vec<String>,
     /// Pages that may call it from a browser, besides its own.
     pub origins: Origins,
+    /// Whether a connection to it may go on as a WebSocket.
+    pub websocket: bool,
     /// What we stand in front of.
     pub upstream: Upstream,
     /// What it hears about the caller.

@@ -140,6 +140,7 @@ fn framing(why: Misframed, case: &Case) -> Finding {
         | Misframed::Target
         | Misframed::Repeated
         | Misframed::Torn
+        | Misframed::Handshake
         | Misframed::TooSlow => Finding::found(why.to_string()),
     }
 }

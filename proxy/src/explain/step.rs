@@ -121,7 +121,10 @@ impl Step {
 
 fn of_framing(why: Misframed) -> Step {
     match why {
-        Misframed::Method | Misframed::Repeated | Misframed::BodyTooLarge => Step::Content,
+        Misframed::Method
+        | Misframed::Repeated
+        | Misframed::BodyTooLarge
+        | Misframed::Handshake => Step::Content,
         Misframed::Version
         | Misframed::Host
         | Misframed::Length

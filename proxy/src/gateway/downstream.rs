@@ -16,6 +16,7 @@ use crate::pipeline::authorize::Permit;
 use crate::pipeline::framing::{self, Misframed};
 use crate::pipeline::response;
 use crate::pipeline::session::SESSION_ID;
+use crate::pipeline::websocket;
 use crate::reason::Reason;
 
 /// What pingora has let through or tidied away before we could see it.
@@ -114,6 +115,9 @@ pub(super) fn pass_on(response: &mut ResponseHeader, exchange: &mut Exchange) ->
         headers.insert(DPOP_NONCE, nonce.clone());
     }
     seal_session(headers, exchange, permit)?;
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        websocket::say_so(headers);
+    }
     finish(headers, exchange);
     exchange.amiss = amiss;
     *response = parts.into();

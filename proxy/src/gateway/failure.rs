@@ -18,8 +18,9 @@ pub(super) async fn tell(
 ) -> FailToProxy {
     let answer = answer(error, exchange);
     let mut error_code = 0;
-    // A "100 Continue" is no answer yet.
-    let unanswered = session.response_written().is_none_or(|head| head.status.is_informational());
+    // A "100 Continue" is no answer yet; and what has become a WebSocket can be given none.
+    let unanswered = !session.was_upgraded()
+        && session.response_written().is_none_or(|head| head.status.is_informational());
     if let Some(answer) = answer.filter(|_| unanswered) {
         session.set_keepalive(None);
         // A client that is gone by now needs no answer.

@@ -70,7 +70,8 @@ pub(super) fn answered(exchange: &mut Exchange) -> Result<()> {
 
 /// The connection ended before the answer began. Only what may be done twice is sent again.
 pub(super) fn broken(session: &Session, exchange: &mut Exchange, error: &mut Error, reused: bool) {
-    let unanswered = session.response_written().is_none_or(|head| head.status.is_informational());
+    let unanswered = !session.was_upgraded()
+        && session.response_written().is_none_or(|head| head.status.is_informational());
     if !unanswered || *error.esource() != ErrorSource::Upstream || !is_of_connection(error) {
         error.set_retry(false);
         return;

@@ -7,6 +7,7 @@ use pingora_core::{ErrorType, OrErr as _, Result};
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
 
+use super::upgrade;
 use crate::exchange::Exchange;
 use crate::stream::{Cause, Changes, Events, Watch, are_events};
 
@@ -35,7 +36,7 @@ pub(super) fn begin(
 /// Whether nobody knows how long the answer will be.
 pub(super) fn is_one(session: &Session, response: &ResponseHeader) -> bool {
     let has_body = session.req_header().method != Method::HEAD
-        && !response.status.is_informational()
+        && (!response.status.is_informational() || upgrade::is_wanted(response))
         && ![StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&response.status);
     // Of known length, it is an answer on its way.
     has_body && !response.headers.contains_key(header::CONTENT_LENGTH)

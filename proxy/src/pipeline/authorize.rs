@@ -21,6 +21,7 @@ use super::list::{self, Unreadable};
 use super::proof::{Proofs, Proven, Unproven};
 use super::session::{self, BackendTag, Session};
 use super::token::Principal;
+use super::websocket::Handshake;
 use crate::config::{Scope, Site};
 use facts::Setting;
 use named::Named;
@@ -76,6 +77,7 @@ impl Policy {
                 token,
                 site: self.site,
                 session: None,
+                handshake: None,
                 ruling: Ruling::new(Ruled { rule: None, shadow, failed, call }),
                 _place: None,
             })),
@@ -190,6 +192,8 @@ pub struct Permit {
     token: Proven,
     site: usize,
     session: Option<Session>,
+    /// Apart, as few have one.
+    handshake: Option<Box<Handshake>>,
     ruling: Ruling,
     /// Counted for as long as the permit is held.
     _place: Option<Place>,
@@ -209,6 +213,16 @@ impl Permit {
     /// The same, counted among those that are open.
     pub(super) fn placed(self, place: Option<Place>) -> Self {
         Self { _place: place, ..self }
+    }
+
+    /// The same, for a connection that may go on in this way.
+    pub(super) fn switching(self, handshake: Option<Handshake>) -> Self {
+        Self { handshake: handshake.map(Box::new), ..self }
+    }
+
+    /// By what the connection may go on as a WebSocket, if it may.
+    pub(crate) fn handshake(&self) -> Option<&Handshake> {
+        self.handshake.as_deref()
     }
 
     /// No leave after all.

@@ -148,6 +148,9 @@ pub enum Misframed {
         "Mcp-Session-Id, Mcp-Method, Mcp-Name, MCP-Protocol-Version and Last-Event-ID: once each"
     )]
     Repeated,
+    /// It asks for a WebSocket as nobody would who knows how.
+    #[error("this is no handshake for a WebSocket as RFC 6455 has it")]
+    Handshake,
     /// Chunks that are none, or fields that contradict each other.
     #[error("the request is torn or contradicts itself")]
     Torn,
@@ -169,6 +172,7 @@ impl Misframed {
             Self::BodyTooLarge => Reason::BodyTooLarge,
             Self::Target => Reason::BadTarget,
             Self::Repeated => Reason::RepeatedHeader,
+            Self::Handshake => Reason::BadHandshake,
             Self::Torn => Reason::Torn,
             Self::TooSlow => Reason::TooSlow,
         }

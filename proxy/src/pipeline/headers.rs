@@ -14,6 +14,7 @@ use super::claims::Claims;
 use super::session::SESSION_ID;
 use super::token::Principal;
 use super::trail::Arrival;
+use super::websocket;
 use crate::config::{Authorization, ClaimPath, Forward, OWN_COOKIES, OWN_HEADERS, Site};
 
 /// What one verified token adds to each of its requests: a value for each name that it says
@@ -142,8 +143,11 @@ impl Relay {
         arrival: &Arrival,
         host: &HeaderValue,
     ) {
+        let switches = permit.handshake().is_some();
+        let passes =
+            |name: &HeaderName| self.passes(name) || switches && websocket::is_of_a_handshake(name);
         let dropped: Vec<HeaderName> =
-            headers.keys().filter(|name| !self.passes(name)).cloned().collect();
+            headers.keys().filter(|name| !passes(name)).cloned().collect();
         for name in dropped {
             headers.remove(name);
         }

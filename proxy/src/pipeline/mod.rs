@@ -30,6 +30,7 @@ pub mod session;
 mod site;
 pub mod token;
 pub mod trail;
+pub(crate) mod websocket;
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -33,6 +33,7 @@ pub(super) use admit::Case;
 #[derive(Debug)]
 pub struct Site {
     doors: Doors,
+    websocket: bool,
     resource: Resource,
     landing: Bytes,
     metadata: Metadata,
@@ -59,6 +60,7 @@ impl Site {
         let metadata = Metadata::new(site, rules, is_alone);
         Self {
             doors: Doors::new(site),
+            websocket: site.websocket,
             resource: site.resource.clone(),
             landing: landing(site, &metadata, rules),
             challenges: Challenges::new(metadata.url(), &site.scopes, &rules.dpop),

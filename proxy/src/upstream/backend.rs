@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -44,6 +44,7 @@ pub(crate) struct Backend {
     tag: BackendTag,
     host: HeaderValue,
     peer: HttpPeer,
+    dial_to_switch: Arc<Dial>,
     secure: Option<Arc<Secure>>,
     /// Requests that it may have open.
     most: u32,
@@ -67,8 +68,11 @@ impl Backend {
             Place::Tcp(address) => HttpPeer::new(*address, tls, name),
             Place::Unix(path) => HttpPeer::new_uds(&path.to_string_lossy(), tls, name)?,
         };
-        let dial = Dial { patience: upstream.connect_timeout, counts: counts.clone() };
-        peer.options.custom_l4 = Some(Arc::new(dial));
+        let dial = |to_switch| {
+            let patience = upstream.connect_timeout;
+            Arc::new(Dial { to_switch, patience, counts: counts.clone() })
+        };
+        peer.options.custom_l4 = Some(dial(false));
         peer.options.write_timeout = Some(body_timeout);
         // A stream of events may be silent for hours.
         peer.options.read_timeout = None;
@@ -80,6 +84,7 @@ impl Backend {
             name: address.to_string().into(),
             place,
             peer,
+            dial_to_switch: dial(true),
             secure,
             most: upstream.open_requests.unwrap_or(u32::MAX),
             open: AtomicU32::new(0),
@@ -108,11 +113,17 @@ impl Backend {
         &self.host
     }
 
-    /// How pingora connects to it.
-    pub(crate) fn peer(&self) -> HttpPeer {
+    /// How pingora connects to it, over a connection that may go on as a WebSocket if `may_switch`.
+    pub(crate) fn peer(&self, may_switch: bool) -> HttpPeer {
         let mut peer = self.peer.clone();
         if let Some(secure) = &self.secure {
             secure.dress(&mut peer);
+        }
+        if may_switch {
+            // A group of one: whatever comes of it, no other request may have its connection.
+            peer.group_key = OF_ONE | SWITCHES.fetch_add(1, Ordering::Relaxed);
+            peer.options.custom_l4 = Some(Arc::clone(&self.dial_to_switch) as Arc<_>);
+            peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::standard();
         }
         peer
     }
@@ -228,6 +239,10 @@ impl Drop for Hold {
     }
 }
 
+/// Counted through all generations, as pingora keeps connections through them.
+static SWITCHES: AtomicU64 = AtomicU64::new(0);
+/// Generations of certificates count from below, and never get here.
+const OF_ONE: u64 = 1 << 63;
 const LOCALHOST: HeaderValue = HeaderValue::from_static("localhost");
 /// No certificate is for it.
 const NOBODY: &str = "nobody.invalid";

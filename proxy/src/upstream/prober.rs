@@ -33,7 +33,7 @@ impl Prober {
     }
 
     async fn ask(&self, backend: &Backend, check: Option<&Check>) -> Result<()> {
-        let (mut session, _) = self.0.get_http_session(&backend.peer()).await?;
+        let (mut session, _) = self.0.get_http_session(&backend.peer(false)).await?;
         let Some((check, path)) = check.and_then(|check| Some((check, check.path.as_ref()?)))
         else {
             return Ok(());

@@ -31,7 +31,8 @@ fn resource(f: &mut fmt::Formatter<'_>, site: &Site) -> fmt::Result {
     let scopes: Vec<&str> = site.scopes.iter().map(Scope::as_str).collect();
     let scopes = if scopes.is_empty() { "no scope".to_owned() } else { scopes.join(" ") };
     let to = &site.upstream;
-    writeln!(f, "  resource  {}, needs {scopes}, goes to {to}", site.resource.as_str())
+    let switches = if site.websocket { ", WebSockets too" } else { "" };
+    writeln!(f, "  resource  {}, needs {scopes}, goes to {to}{switches}", site.resource.as_str())
 }
 
 fn issuer(f: &mut fmt::Formatter<'_>, trusted: &TrustedIssuer) -> fmt::Result {

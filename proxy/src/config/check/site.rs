@@ -7,7 +7,7 @@ use super::{policy, upstream, value};
 use crate::config::file::Section;
 use crate::config::invalid::Wrong;
 use crate::config::network::leads_to;
-use crate::config::{Address, Authorization, ClaimPath, Forward, Origins, Site, Upstream};
+use crate::config::{Address, Authorization, ClaimPath, Forward, Origins, Policy, Site, Upstream};
 
 /// What of the listeners matters to a resource.
 pub(super) struct Door {
@@ -64,20 +64,43 @@ fn site(section: &mut Section<'_>, door: &Door) -> Option<Site> {
         let hosts = resource.list("hosts", value::host).unwrap_or_default();
         let origins = origins(&mut resource);
         let policy = policy::rules(&mut resource);
-        url.map(|url| (url, name, documentation, scopes, hosts, origins, policy))
+        let websocket = websocket(&mut resource, &policy);
+        url.map(|url| (url, name, documentation, scopes, hosts, origins, policy, websocket))
     });
     let upstream = upstream::upstream(section);
     let forward = forward(section);
     if let Some(upstream) = &upstream {
         not_ourselves(section, door, upstream);
     }
-    let (resource, name, documentation, scopes, hosts, origins, policy) = site?;
+    let (resource, name, documentation, scopes, hosts, origins, policy, websocket) = site?;
     if door.speaks_tls && resource.as_str().starts_with("http:") {
         let reason = "clients would dial it without TLS, and the listener speaks TLS";
         section.wrong("resource", None, Wrong::new(reason, "write https, or tls: off"));
     }
     let upstream = upstream?;
-    Some(Site { resource, name, documentation, scopes, policy, hosts, origins, upstream, forward })
+    Some(Site {
+        resource,
+        name,
+        documentation,
+        scopes,
+        policy,
+        hosts,
+        origins,
+        websocket,
+        upstream,
+        forward,
+    })
+}
+
+fn websocket(resource: &mut Section<'_>, policy: &Policy) -> bool {
+    let wanted = resource.optional("websocket", value::yes_or_no).unwrap_or(false);
+    if wanted && policy.reads_calls() {
+        let reason = "policy has rules about calls, and what a WebSocket calls nobody here can see";
+        let fix = "remove it, or have rules about every request only";
+        let found = resource.written("websocket");
+        resource.wrong("websocket", found, Wrong::new(reason, fix));
+    }
+    wanted
 }
 
 fn not_ourselves(section: &Section<'_>, door: &Door, upstream: &Upstream) {

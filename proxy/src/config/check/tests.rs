@@ -63,6 +63,7 @@ fn the_annotated_reference_is_a_good_file_and_tells_the_defaults() {
     assert_eq!(Some(check), Config::parse(&plain).unwrap().rules.sites[0].upstream.check);
     let lists = |config: &Config| config.rules.sites[0].policy.lists;
     assert_eq!(lists(&written), lists(&minimal));
+    assert_eq!(written.rules.sites[0].websocket, minimal.rules.sites[0].websocket);
     assert_eq!(written.rules.client_certificates, minimal.rules.client_certificates);
     assert_eq!(written.rules.dpop.required, minimal.rules.dpop.required);
     assert!(!minimal.rules.dpop.offered, "an authorization server may not know it");
@@ -658,6 +659,18 @@ fn metrics_have_a_place_of_their_own_whatever_it_is_called() {
         assert!(message.contains("metrics would be served where clients connect"), "{message}");
     }
     places("127.0.0.1:0", "127.0.0.1:0", "unix:/b").unwrap();
+}
+
+#[test]
+fn no_websockets_beside_rules_about_calls() {
+    let with = |policy: &str| format!("[mcp:read]\n  websocket: true\n  policy: {policy}");
+    for policy in ["{deny: [{tools: [a]}]}", "{scopes: [{methods: [ping], all: [b]}]}"] {
+        refuses("[mcp:read]", &with(policy), 6, "resource.websocket");
+    }
+    refuses("[mcp:read]", &with("{allow: [{when: 'mcp.tool == \"a\"'}]}"), 6, "resource.websocket");
+    let about_all = with("{deny: [{when: request.method == 'PUT'}]}");
+    let config = Config::parse(&GOOD.replacen("[mcp:read]", &about_all, 1)).unwrap();
+    assert!(config.rules.sites[0].websocket && !good().rules.sites[0].websocket);
 }
 
 /// A good file whose resource has this policy.

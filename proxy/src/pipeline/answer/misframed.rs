@@ -8,12 +8,16 @@ use serde_json::json;
 use super::{error, stored_never};
 use crate::pipeline::call::HEADER_MISMATCH;
 use crate::pipeline::framing::Misframed;
+use crate::pipeline::websocket;
 
 pub(super) fn refuse(reply: Builder, why: Misframed) -> http::Result<Response<Bytes>> {
     // RFC 9110 section 15.5.6: a 405 says what would do.
-    let allowed = (why == Misframed::Method).then_some("GET, POST, DELETE");
-    let reply = match allowed {
-        Some(allowed) => reply.header(header::ALLOW, allowed),
+    let allowed = (why == Misframed::Method).then_some((header::ALLOW, "GET, POST, DELETE"));
+    // RFC 6455 section 4.4: so does a refused handshake.
+    let version = (header::SEC_WEBSOCKET_VERSION, websocket::VERSION);
+    let version = (why == Misframed::Handshake).then_some(version);
+    let reply = match allowed.or(version) {
+        Some((name, value)) => reply.header(name, value),
         None => reply,
     };
     let body = match why {
@@ -26,6 +30,7 @@ pub(super) fn refuse(reply: Builder, why: Misframed) -> http::Result<Response<By
         | Misframed::HeadTooLarge
         | Misframed::BodyTooLarge
         | Misframed::Target
+        | Misframed::Handshake
         | Misframed::Torn
         | Misframed::TooSlow => error("invalid_request", &why.to_string()),
     };
@@ -46,6 +51,7 @@ pub(super) fn status(why: Misframed) -> StatusCode {
         | Misframed::Length
         | Misframed::Target
         | Misframed::Repeated
+        | Misframed::Handshake
         | Misframed::Torn => StatusCode::BAD_REQUEST,
         Misframed::Method => StatusCode::METHOD_NOT_ALLOWED,
         Misframed::TargetTooLong => StatusCode::URI_TOO_LONG,

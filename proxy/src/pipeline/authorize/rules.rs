@@ -66,10 +66,7 @@ impl Rules {
             allow: policy.allow.clone().into(),
             deny: policy.deny.clone().into(),
             lists: policy.lists,
-            reads_calls: overs().any(|over| *over != Over::Everything)
-                || rules()
-                    .flat_map(|rule| &rule.when)
-                    .any(|condition| condition.reads().call != OfCall::Nothing),
+            reads_calls: policy.reads_calls(),
             has_shadows: rules().any(|rule| rule.shadow)
                 || policy.scopes.iter().any(|need| need.shadow),
             names_resources: overs().any(names_resources),

@@ -12,12 +12,13 @@ use crate::pipeline::authenticate::{Recalled, Rejected, VerifiedToken};
 use crate::pipeline::authorize::Refused;
 use crate::pipeline::call::{Call, Unclear};
 use crate::pipeline::channel::Channel;
-use crate::pipeline::framing::Bounds;
+use crate::pipeline::framing::{Bounds, Misframed};
 use crate::pipeline::front::{Place, Readers, Visit};
 use crate::pipeline::known::{Asked, Known};
 use crate::pipeline::origin::ForeignOrigin;
 use crate::pipeline::proof::{Proven, Sent, Unproven};
 use crate::pipeline::token::{BearerToken, NoBearer, Scheme};
+use crate::pipeline::websocket::Handshake;
 use crate::pipeline::{Decision, asked_headers};
 
 /// One request, and all that it is judged by.
@@ -44,9 +45,11 @@ impl Site {
             Ok(proven) => proven,
             Err(decision) => return self.refused(&case, decision),
         };
-        if let Err(why) = bounds.check_content(case.request) {
-            return Decision::Answer(Answer::Misframed(why));
-        }
+        let content = bounds.check_content(case.request);
+        let handshake = match content.and_then(|()| self.read_handshake(case.request)) {
+            Ok(handshake) => handshake,
+            Err(why) => return Decision::Answer(Answer::Misframed(why)),
+        };
         let call = match self.read_call(&case) {
             Ok(call) => call,
             Err(decision) => return decision,
@@ -66,12 +69,17 @@ impl Site {
             Err(unknown) => return Decision::Answer(Answer::UnknownSession(unknown)),
         };
         match self.limiter.count(permit.principal(), case.now) {
-            Ok(place) => Decision::Forward(permit.placed(place)),
+            Ok(place) => Decision::Forward(permit.placed(place).switching(handshake)),
             Err(spent) => {
                 let spent = spent.said_to(&case.request.headers);
                 Decision::Answer(Answer::Throttled(spent, Some(permit.forfeit())))
             }
         }
+    }
+
+    /// The request for a WebSocket, if it is one and there are any here.
+    fn read_handshake(&self, request: &Parts) -> Result<Option<Handshake>, Misframed> {
+        if self.websocket { Handshake::read(request) } else { Ok(None) }
     }
 
     /// What the OAuth front is asked: that is for whoever comes, with a token or without.

@@ -24,13 +24,13 @@ use bytes::Bytes;
 use pingora_core::modules::http::HttpModules;
 use pingora_core::protocols::Digest;
 use pingora_core::upstreams::peer::HttpPeer;
-use pingora_core::{Error, ErrorType, OrErr as _, Result};
+use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
 use crate::audit::Audit;
 use crate::config::{Boot, TrustedProxies};
-use crate::edge::{Body, Connection};
+use crate::edge::Connection;
 use crate::exchange::Exchange;
 use crate::pipeline::Decision;
 use crate::pipeline::answer::Answer;
@@ -242,27 +242,8 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.permit()?;
-        if session.was_upgraded() {
-            return Ok(());
-        }
-        place::goes_on(exchange);
-        if let Some(read) = &exchange.body {
-            *body = Some(read.clone());
-            return Ok(());
-        }
-        if end {
-            // HTTP/2 may end a body with an empty piece. pingora would write it as a chunk without a size,
-            // which ends the body, and then end it once more: the next request on that connection would
-            // begin with what is too much.
-            *body = body.take().filter(|last| !last.is_empty());
-        }
-        exchange.awaited = exchange.awaited.take().filter(|_| !end).inspect(Body::moved);
-        let bytes = body.as_ref().map_or(0, Bytes::len);
-        if bytes > 0 && exchange.site()?.reads_calls() {
-            // HTTP/2 announces no body that comes with another method than POST.
-            return Error::e_explain(ErrorType::HTTPStatus(400), "a body that nobody has read");
-        }
-        exchange.count_body(bytes).or_err(ErrorType::HTTPStatus(413), "request body")
+        // What a WebSocket says has no end to wait for, and no size.
+        if session.was_upgraded() { Ok(()) } else { body::go_on(body, end, exchange) }
     }
 
     async fn fail_to_proxy(

@@ -1,10 +1,11 @@
-//! A request's body that is read before anything goes on.
+//! A request's body: read before anything goes on, or on its way.
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_LENGTH;
-use pingora_core::{ErrorType, Result};
+use pingora_core::{Error, ErrorType, OrErr as _, Result};
 use pingora_proxy::Session;
 
+use super::place;
 use crate::edge::{Body, Connection};
 use crate::exchange::Exchange;
 use crate::pipeline::answer::Answer;
@@ -14,7 +15,7 @@ use crate::pipeline::framing::{self, Misframed};
 /// All of it; or what to answer, if it is too large or never comes.
 ///
 /// What has been read pingora forwards only from the buffer that it keeps for another try, and that
-/// holds 64 KiB. `request_body_filter` puts the whole body in the place of what comes out of it; so
+/// holds 64 KiB. [`go_on`] puts the whole body in the place of what comes out of it; so
 /// something must be in it at the end, and never too much: it is turned on for the last part. Where
 /// the end is, only the length says.
 pub(super) async fn read(
@@ -85,6 +86,28 @@ pub(super) async fn read_small(
         }
         body.extend_from_slice(&part);
     }
+}
+
+/// A part of a body on its way, or all of one that was read before.
+pub(super) fn go_on(body: &mut Option<Bytes>, end: bool, exchange: &mut Exchange) -> Result<()> {
+    place::goes_on(exchange);
+    if let Some(read) = &exchange.body {
+        *body = Some(read.clone());
+        return Ok(());
+    }
+    if end {
+        // HTTP/2 may end a body with an empty piece. pingora would write it as a chunk without a size,
+        // which ends the body, and then end it once more: the next request on that connection would
+        // begin with what is too much.
+        *body = body.take().filter(|last| !last.is_empty());
+    }
+    exchange.awaited = exchange.awaited.take().filter(|_| !end).inspect(Body::moved);
+    let bytes = body.as_ref().map_or(0, Bytes::len);
+    if bytes > 0 && exchange.site()?.reads_calls() {
+        // HTTP/2 announces no body that comes with another method than POST.
+        return Error::e_explain(ErrorType::HTTPStatus(400), "a body that nobody has read");
+    }
+    exchange.count_body(bytes).or_err(ErrorType::HTTPStatus(413), "request body")
 }
 
 fn announced(session: &Session) -> Option<usize> {
